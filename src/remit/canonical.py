@@ -50,7 +50,8 @@ def _check(value: object, depth: int) -> None:
         for key, item in value.items():  # type: ignore[attr-defined]
             if type(key) is not str or not key.isascii():
                 raise BadInput(f"key must be ASCII text: got {key!r:.80}")
-            _check(item, depth + 1)
+            if type(item) is not str:  # most items are, and the call costs more than the check
+                _check(item, depth + 1)
     elif kind is list or kind is tuple:
         for item in value:  # type: ignore[attr-defined]
             _check(item, depth + 1)

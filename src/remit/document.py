@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from remit.errors import BadInput, Finding
 
-__all__ = ["Document", "PathKey", "duration_seconds", "expand_environment", "read_document"]
+__all__ = ["Document", "PathKey", "compile_schema", "duration_seconds", "expand_environment", "read_document"]
 
 BYTES_MAX: Final = 1_048_576
 NODES_MAX: Final = 50_000
@@ -131,7 +131,11 @@ def _scalar(file: str, node: Any, line: int, column: int) -> Any:
         return text.lower() == "true"
     if tag == "int":
         try:
-            return int(text.replace("_", ""), 0) if re.match(r"[+-]?0[xob]", text) else int(text.replace("_", ""))
+            return (
+                int(text.replace("_", ""), 0)
+                if re.match(r"[+-]?0[xob]", text)
+                else int(text.replace("_", ""))
+            )
         except ValueError:
             raise _Wrong(Finding(file, line, column, f"not a whole number: {text[:40]}")) from None
     if tag == "float":
@@ -159,12 +163,12 @@ def _against(document: Document, schema: Mapping[str, Any]) -> tuple[Finding, ..
     import jsonschema_rs
 
     found = []
-    for error in jsonschema_rs.validator_for(schema).iter_errors(_json_ready(document.value)):
+    for error in jsonschema_rs.validator_for(dict(schema)).iter_errors(_json_ready(document.value)):
         path: PathKey = tuple(error.instance_path)
         kind = error.kind
         if kind.name == "additionalProperties":
             known = _known_keys(schema, error.schema_path)
-            for key in kind.unexpected:
+            for key in getattr(kind, "unexpected", ()):
                 close = difflib.get_close_matches(key, known, 1)
                 advice = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
                 found.append(document.finding((*path, key), f"unknown key {key!r}", advice))
@@ -205,6 +209,41 @@ def _ref(schema: Mapping[str, Any], schema_path: list[str | int]) -> str:
         except (KeyError, IndexError, TypeError):
             break
     return target
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Callable[[object], str | None]:
+    """Return a check that says what is wrong with a value, None when nothing is.
+
+    The text names the place and the rule and never repeats the value, which may be personal. Patterns run in linear
+    time; formats are checked.
+
+    Raises:
+        BadInput: ``schema`` is not a JSON Schema that can be compiled.
+    """
+    import jsonschema_rs
+
+    try:
+        validator = jsonschema_rs.validator_for(
+            dict(schema),
+            validate_formats=True,
+            mask="the value",
+            offline=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"not a JSON Schema that can be used: {first:.200}") from None
+    is_valid = validator.is_valid
+
+    def check(value: object) -> str | None:
+        if is_valid(value):
+            return None
+        for error in validator.iter_errors(value):
+            where = ".".join(map(str, error.instance_path))
+            return f"{where}: {error.message}"[:300] if where else str(error.message)[:300]
+        return "not valid"
+
+    return check
 
 
 def duration_seconds(text: str) -> int:

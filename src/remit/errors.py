@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "BadCompany",
     "BadInput",
     "BadManifest",
     "BadPolicy",
@@ -64,6 +65,10 @@ class _Findings(BadInput):
     def __init__(self, findings: tuple[Finding, ...]):
         self.findings = findings
         super().__init__("\n".join(str(finding) for finding in findings))
+
+
+class BadCompany(_Findings):
+    """remit.yaml or people.yaml cannot be taken as written. Correct the lines named, then run `remit check`."""
 
 
 class BadManifest(_Findings):

@@ -1,0 +1,84 @@
+"""A gate decision under 10 and 100 rules, beside the quick-start path of the agent-governance-toolkit."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from bench.environments import PEERS, peer_python, peer_version
+from bench.probe import NotMeasured, Piece, Probe, Reading, Taken, json_lines
+from bench.rows import Budget, Row, compare
+from bench.where import time_shares
+
+__all__ = ["gate_piece"]
+
+RULES = (10, 100)
+BUDGETS_US = {(10, "p50"): 60, (100, "p50"): 80, (100, "p99"): 150}
+CALL_RUN = "import json, bench.gate_bench as bench; print(json.dumps({'rows': bench.run()}))"
+
+
+def gate_piece(calls: int) -> Piece:
+    """Return the piece; the peer is called ``calls`` times a round, ours as `bench.gate_bench` sees fit."""
+
+    def peer() -> Sequence[Reading]:
+        command = [str(peer_python("agent-governance-toolkit")), "-I", str(PEERS / "agt_peer.py"), "govern"]
+        return json_lines([*command, "--calls", str(calls)], seconds_max=120)
+
+    return Piece("gate", (Probe("remit", _ours), Probe("peer", peer)), _rows, lambda row: _where())
+
+
+def _ours() -> Sequence[Reading]:
+    if importlib.util.find_spec("bench.gate_bench") is None:
+        raise NotMeasured("bench/gate_bench.py is not there yet")
+    (reading,) = json_lines([sys.executable, "-c", CALL_RUN], seconds_max=120)
+    return [flattened(reading)]
+
+
+def flattened(reading: Reading) -> Reading:
+    """Turn the rows of `bench.gate_bench.run` into one reading, keyed as the peer's are.
+
+    Raises:
+        NotMeasured: a row does not say of how many rules it is.
+    """
+    found: dict[str, float] = {}
+    for row in reading["rows"]:
+        said = re.search(r"(\d+)[ -]rules?\b", str(row.get("what", "")))
+        rules = int(said[1]) if said else row.get("rules", row.get("n"))
+        if rules not in RULES:
+            raise NotMeasured(
+                f"bench.gate_bench gave a row of neither 10 nor 100 rules: {row.get('what')!r:.80}"
+            )
+        for percentile in ("p50", "p99"):
+            found.setdefault(f"rules_{rules}_{percentile}_us", row[f"{percentile}_us"])
+    return found
+
+
+def _rows(taken: Mapping[str, Taken]) -> list[Row]:
+    version = peer_version("agent-governance-toolkit", "agent-governance-toolkit-core")
+    name = f"agent-governance-toolkit {version} govern()"
+    rows = []
+    for rules in RULES:
+        for percentile in ("p50", "p99"):
+            limit = BUDGETS_US.get((rules, percentile))
+            key = f"rules_{rules}_{percentile}_us"
+            rows.append(
+                compare(
+                    f"gate.{rules}.{percentile}",
+                    f"gate decision, {rules} rules, CPU {percentile}",
+                    "us",
+                    taken["remit"].samples(key),
+                    taken["peer"].samples(key),
+                    better="lower",
+                    peer_name=name,
+                    budget=Budget("at_most", limit) if limit else None,
+                )
+            )
+    return rows
+
+
+@cache
+def _where() -> str:
+    return time_shares(["bench.gate_bench:run"])

@@ -1,0 +1,91 @@
+"""Which processes are there: each says so twice a second, and a silent one's open effects are looked after by others."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from remit.canonical import from_moment, to_moment
+from remit.store.engine import Store
+
+__all__ = ["Presence", "ProcessSeen", "is_living", "processes"]
+
+SILENT_AFTER: Final = timedelta(seconds=10)
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSeen:
+    """A process as it described itself. ``epoch`` is the standing it had read when it last beat."""
+
+    id: str
+    role: str
+    host: str
+    pid: int
+    started: str
+    beat: datetime
+    epoch: int
+
+
+class Presence:
+    """This process's own entry."""
+
+    def __init__(self, store: Store, role: str, clock: Callable[[], datetime]):
+        self._store, self._clock = store, clock
+        self.id = f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.role = role
+        self._born = _born(os.getpid())
+
+    def beat(self, epoch: int) -> None:
+        """Say that this process is there, and which standing it has read."""
+        row = (self.id, self.role, socket.gethostname(), os.getpid(), self._born, from_moment(self._clock()), epoch)
+        with self._store.transaction() as transaction:
+            transaction.upsert_many("process", "id", "id,role,host,pid,started,beat,epoch", [row])
+
+    def leave(self) -> None:
+        """Say that this process is going."""
+        oldest = from_moment(self._clock() - FORGOTTEN_AFTER)
+        with self._store.transaction() as transaction:
+            transaction.execute("delete from process where id = ? or beat < ?", (self.id, oldest))
+
+
+def processes(store: Store) -> tuple[ProcessSeen, ...]:
+    """Return every process that has an entry, living or not."""
+    rows = store.read("select id, role, host, pid, started, beat, epoch from process order by id")
+    return tuple(
+        ProcessSeen(id, role, host, pid, started, to_moment(beat), epoch)
+        for id, role, host, pid, started, beat, epoch in rows
+    )
+
+
+def is_living(seen: ProcessSeen, now: datetime) -> bool:
+    """Whether a process is still there: on this host the system knows; elsewhere silence for ten seconds says no."""
+    if seen.host == socket.gethostname():
+        return _born(seen.pid) == seen.started
+    return now - seen.beat < SILENT_AFTER
+
+
+def _born(pid: int) -> str:
+    """Return when process ``pid`` started, in the system's own words, so that a number used again is told apart."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        if fields[0] in ("Z", "X"):
+            return ""
+        return fields[19]
+    except (OSError, IndexError):
+        pass
+    if not Path("/proc/self").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return ""
+        except PermissionError:
+            pass
+        return "running"
+    return ""

@@ -1,0 +1,105 @@
+"""What a store promises, and the one way to open one.
+
+Callers may rely on: a write transaction holds the head lock from its first statement to its end, so write transactions
+of all processes stand in one order; a commit that returned is on disk; readers see whole commits only; statements use
+``?`` for parameters. What may differ: how long a lock is waited for, and how rows are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from remit.errors import BadInput
+
+__all__ = ["Dialect", "Reader", "Row", "Store", "Transaction", "open_store"]
+
+Dialect = Literal["sqlite", "postgresql"]
+Row = tuple[Any, ...]
+
+
+class Reader(Protocol):
+    """Reads one consistent state."""
+
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of a SELECT."""
+        ...
+
+    def fetch_in(self, table: str, columns: str, key: str, keys: Iterable[object], also: str = "") -> list[Row]:
+        """Return ``columns`` of the rows of ``table`` whose ``key`` is among ``keys``; ``also`` is a further condition."""
+        ...
+
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
+        """Yield the rows of a SELECT without holding them all in memory."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """One write transaction, under the head lock."""
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        """Run one statement; return how many rows it touched."""
+        ...
+
+    def insert_many(self, table: str, columns: str, rows: Sequence[Row]) -> None:
+        """Insert ``rows`` whole; any clash fails the transaction."""
+        ...
+
+    def upsert_many(self, table: str, key: str, columns: str, rows: Sequence[Row]) -> None:
+        """Insert ``rows``, replacing those whose ``key`` (the first of ``columns``) is there already."""
+        ...
+
+    def delete_in(self, table: str, key: str, keys: Iterable[object]) -> None:
+        """Delete the rows of ``table`` whose ``key`` is among ``keys``."""
+        ...
+
+
+class Store(Protocol):
+    """One SQLite file or one PostgreSQL database that holds a company's ledger and its views."""
+
+    url: str
+    dialect: Dialect
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a write transaction; leaving the block commits, an exception rolls back.
+
+        Raises:
+            StoreUnavailable: the lock or the server cannot be had, or the commit failed.
+        """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Open a reader that sees one state throughout."""
+        ...
+
+    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of one SELECT, as of now."""
+        ...
+
+    def close(self) -> None:
+        """Give back all connections."""
+        ...
+
+
+def open_store(url: str, folder: Path | None = None) -> Store:
+    """Open the store at ``url``, bringing its schema up to date.
+
+    ``url`` is ``sqlite:PATH`` (relative to ``folder``) or ``postgresql://...``.
+
+    Raises:
+        BadInput: another kind of URL, or PostgreSQL without its driver installed.
+        StoreUnavailable: the file or server cannot be opened.
+    """
+    kind, _, rest = url.partition(":")
+    if kind == "sqlite" and rest:
+        from remit.store.sqlite_store import SqliteStore
+
+        path = Path(rest.removeprefix("///")).expanduser()
+        return SqliteStore(path if path.is_absolute() else (folder or Path.cwd()) / path)
+    if kind in {"postgresql", "postgres"}:
+        from remit.store.postgres_store import PostgresStore
+
+        return PostgresStore("postgresql:" + rest)
+    raise BadInput(f"store: got {url!r:.80}, expected sqlite:PATH or postgresql://USER@HOST/DATABASE")

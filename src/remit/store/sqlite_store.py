@@ -1,0 +1,158 @@
+"""The embedded store: one SQLite file, WAL, every commit synced to disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from remit.errors import StoreUnavailable
+from remit.store.engine import Dialect, Row
+from remit.store.migrate import migrate, schema_is_current
+
+__all__ = ["SqliteStore"]
+
+LOCK_WAIT_SECONDS_MAX: Final = 30.0
+LOCK_PAUSE_SECONDS: Final = 0.002
+READ_ROWS: Final = 1024
+
+
+class _SqliteReader:
+    def __init__(self, connection: sqlite3.Connection):
+        self._connection = connection
+
+    def fetch(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def fetch_in(self, table: str, columns: str, key: str, keys: Iterable[object], also: str = "") -> list[Row]:
+        condition = f"{key} in (select value from json_each(?))" + (f" and {also}" if also else "")
+        statement = f"select {columns} from {table} where {condition}"  # noqa: S608
+        return self._connection.execute(statement, (json.dumps(list(keys)),)).fetchall()
+
+    def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
+        cursor = self._connection.execute(statement, parameters)
+        while rows := cursor.fetchmany(READ_ROWS):
+            yield from rows
+
+
+class _SqliteTransaction(_SqliteReader):
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
+        return self._connection.execute(statement, parameters).rowcount
+
+    def insert_many(self, table: str, columns: str, rows: Sequence[Row]) -> None:
+        marks = ",".join("?" * (columns.count(",") + 1))
+        self._connection.executemany(f"insert into {table} ({columns}) values ({marks})", rows)  # noqa: S608
+
+    def upsert_many(self, table: str, key: str, columns: str, rows: Sequence[Row]) -> None:
+        marks = ",".join("?" * (columns.count(",") + 1))
+        changes = ",".join(f"{name}=excluded.{name}" for name in columns.replace(" ", "").split(",")[1:])
+        self._connection.executemany(
+            f"insert into {table} ({columns}) values ({marks}) on conflict ({key}) do update set {changes}",  # noqa: S608
+            rows,
+        )
+
+    def delete_in(self, table: str, key: str, keys: Iterable[object]) -> None:
+        statement = f"delete from {table} where {key} in (select value from json_each(?))"  # noqa: S608
+        self._connection.execute(statement, (json.dumps(list(keys)),))
+
+
+class SqliteStore:
+    """A store in one SQLite file. Several processes may have it open; one writes at a time."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.url = f"sqlite:{path}"
+        self._writing = threading.Lock()
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._writer.execute("pragma busy_timeout=0")
+            if not schema_is_current(lambda statement: self._writer.execute(statement).fetchall()):
+                migrate(f"sqlite:///{path}", path)
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise StoreUnavailable(f"{path} cannot be opened as a store: {error}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        new = not self.path.exists()
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
+        )
+        if new:
+            os.chmod(self.path, 0o600)
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")
+        connection.execute("pragma foreign_keys=on")
+        connection.execute("pragma cache_size=-16000")
+        self._opened.append(connection)
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[_SqliteTransaction]:
+        with self._writing:
+            self._begin()
+            try:
+                yield _SqliteTransaction(self._writer)
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("rollback")
+                raise
+            try:
+                self._writer.execute("commit")
+            except sqlite3.Error as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("rollback")
+                raise StoreUnavailable(f"{self.path}: commit failed: {error}") from None
+
+    def _begin(self) -> None:
+        # SQLite's own waiting backs off to 100 ms, which lets a busy writer starve a halt; short random pauses do not.
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS_MAX
+        while True:
+            try:
+                self._writer.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+                if not busy or time.monotonic() > deadline:
+                    raise StoreUnavailable(f"{self.path}: cannot be locked for writing: {error}") from None
+                time.sleep(random.uniform(0.2, 1.0) * LOCK_PAUSE_SECONDS)  # noqa: S311
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        return connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_SqliteReader]:
+        connection = self._connect()
+        try:
+            connection.execute("begin")
+            yield _SqliteReader(connection)
+        finally:
+            self._opened.remove(connection)
+            connection.close()
+
+    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        try:
+            return self._reader().execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self.path}: {error}") from None
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()

@@ -1,0 +1,177 @@
+"""What every store must do, as checks that any implementation runs. Each takes a function that opens the same store anew."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from remit.errors import RemitError
+from remit.store.engine import Store
+
+__all__ = ["STORE_CHECKS"]
+
+OpenStore = Callable[[], Store]
+
+
+class _Boom(Exception):
+    pass
+
+
+def _commits_last(open_store: OpenStore) -> None:
+    first = open_store()
+    with first.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [("a", 1), ("b", 2)])
+    first.close()
+    second = open_store()
+    assert second.read("select key, used from counter order by key") == [("a", 1), ("b", 2)]
+    second.close()
+
+
+def _an_exception_rolls_back(open_store: OpenStore) -> None:
+    store = open_store()
+    try:
+        with store.transaction() as transaction:
+            transaction.insert_many("counter", "key,used", [("a", 1)])
+            raise _Boom
+    except _Boom:
+        pass
+    assert store.read("select count(*) from counter") == [(0,)]
+    with store.transaction() as transaction:  # and the store goes on working
+        transaction.insert_many("counter", "key,used", [("a", 1)])
+    assert store.read("select count(*) from counter") == [(1,)]
+    store.close()
+
+
+def _a_clash_fails_the_whole(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [("a", 1)])
+    try:
+        with store.transaction() as transaction:
+            transaction.insert_many("counter", "key,used", [("b", 1), ("a", 2)])
+    except Exception as error:
+        assert not isinstance(error, AssertionError)
+    else:
+        raise AssertionError("a clash went through")
+    assert store.read("select key, used from counter") == [("a", 1)]
+    store.close()
+
+
+def _rows_go_in_and_out(open_store: OpenStore) -> None:
+    store = open_store()
+    odd = ["plain", "quote ' and \" and ?", "percent % %s", "ünï \U0001f600", "semi; drop table counter --", ""]
+    with store.transaction() as transaction:
+        transaction.upsert_many("counter", "key", "key,used", [(key, 2**53 - 1) for key in odd])
+        transaction.upsert_many("counter", "key", "key,used", [(odd[0], -5)])
+        assert dict(transaction.fetch_in("counter", "key,used", "key", [odd[1], "absent"])) == {odd[1]: 2**53 - 1}
+        transaction.delete_in("counter", "key", odd[1:3])
+        assert transaction.execute("update counter set used = used + ? where key = ?", (1, odd[0])) == 1
+    assert dict(store.read("select key, used from counter")) == {
+        key: (-4 if key == odd[0] else 2**53 - 1) for key in odd if key not in odd[1:3]
+    }
+    assert store.read("select key from counter where key = ?", (odd[4],)) == [(odd[4],)]
+    store.close()
+
+
+def _bytes_come_back(open_store: OpenStore) -> None:
+    store, data = open_store(), bytes(range(256))
+    with store.transaction() as transaction:
+        transaction.upsert_many("tile", "place", "place,hashes", [("0/0", data)])
+    assert bytes(store.read("select hashes from tile")[0][0]) == data
+    store.close()
+
+
+def _a_snapshot_stands_still(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [(f"k{n}", n) for n in range(3_000)])
+    with store.snapshot() as reader:
+        before = reader.fetch("select count(*) from counter")
+        with store.transaction() as transaction:
+            transaction.insert_many("counter", "key,used", [("late", 1)])
+        assert reader.fetch("select count(*) from counter") == before == [(3_000,)]
+        assert sum(1 for _ in reader.stream("select key from counter order by key")) == 3_000
+        assert len(reader.fetch_in("counter", "key", "key", [f"k{n}" for n in range(500)])) == 500
+    assert store.read("select count(*) from counter") == [(3_001,)]
+    store.close()
+
+
+def _writers_stand_in_one_order(open_store: OpenStore) -> None:
+    """Two stores on one database, four threads each, read-modify-write: nothing is lost."""
+    stores, wrong = [open_store(), open_store()], list[BaseException]()
+
+    def add(store: Store) -> None:
+        try:
+            for _ in range(25):
+                with store.transaction() as transaction:
+                    size = transaction.fetch("select size from head")[0][0]
+                    transaction.execute("update head set size = ?", (size + 1,))
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=add, args=(store,)) for store in stores for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    assert stores[0].read("select size from head") == [(200,)]
+    for store in stores:
+        store.close()
+
+
+def _opening_at_once_makes_one_schema(open_store: OpenStore) -> None:
+    opened, wrong = list[Store](), list[BaseException]()
+
+    def one() -> None:
+        try:
+            opened.append(open_store())
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    assert {tuple(store.read("select size, epoch from head")[0]) for store in opened} == {(0, 0)}
+    for store in opened:
+        store.close()
+
+
+def _closing_twice_is_harmless(open_store: OpenStore) -> None:
+    store = open_store()
+    store.close()
+    store.close()
+
+
+def _a_newer_schema_is_refused(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.execute("update alembic_version set version_num = '9999'")
+    store.close()
+    try:
+        open_store()
+    except RemitError as error:
+        assert "9999" in str(error)
+    else:
+        raise AssertionError("a schema that nobody knows was taken")
+
+
+STORE_CHECKS = {
+    check.__name__.strip("_"): check
+    for check in (
+        _commits_last,
+        _an_exception_rolls_back,
+        _a_clash_fails_the_whole,
+        _rows_go_in_and_out,
+        _bytes_come_back,
+        _a_snapshot_stands_still,
+        _writers_stand_in_one_order,
+        _opening_at_once_makes_one_schema,
+        _closing_twice_is_harmless,
+        _a_newer_schema_is_refused,
+    )
+}
+"""Name to check; each is called with a function that opens the store under test, empty at first."""

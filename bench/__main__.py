@@ -82,9 +82,7 @@ def explained(pieces: Sequence[Piece], rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def measured(
-    console: Console, pieces: Sequence[Piece], rounds: int, output: Path | None
-) -> tuple[list[Row], bool]:
+def measured(console: Console, pieces: Sequence[Piece], rounds: int, output: Path | None) -> tuple[list[Row], bool]:
     """Run the rounds, keeping ``output`` up to date; return the rows and whether it was interrupted."""
     loads = [f"{os.getloadavg()[0]:.2f} when it began"]
 
@@ -114,15 +112,9 @@ def measured(
 
 def main(arguments: Sequence[str] | None = None, pieces_of: Callable[..., list[Piece]] = all_pieces) -> int:
     """Measure and print what the command line asks for; return 0, or 130 when interrupted."""
-    asked = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure remit against its budgets and peers."
-    )
-    asked.add_argument(
-        "--only", default="", metavar="ID,...", help="only these figures, by id or the start of one"
-    )
-    asked.add_argument(
-        "--quick", action="store_true", help="one short round: to see that it runs, not to be believed"
-    )
+    asked = argparse.ArgumentParser(prog="python -m bench", description="Measure remit against its budgets and peers.")
+    asked.add_argument("--only", default="", metavar="ID,...", help="only these figures, by id or the start of one")
+    asked.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to be believed")
     asked.add_argument("--rounds", type=int, default=None, help="default 5; a quick run has 1")
     asked.add_argument("--output", type=Path, default=None, help="default of a full run: bench/results.json")
     wanted = asked.parse_args(arguments)

@@ -35,9 +35,7 @@ def events_of(first: int, end: int) -> Iterator[Event]:
     for number in range(first, end):
         arguments: Json = {"carrier": "DHL", "mode": "Air", "order": f"O{number:09d}"}
         data: dict[str, Json] = {"arguments": arguments, "checks": checks, "facts": facts, "verdict": "allow"}
-        yield Event(
-            "outcome.recorded", "carrier-choice", data, f"CASE-{number:09d}", f"{number:064x}", "noted:1"
-        )
+        yield Event("outcome.recorded", "carrier-choice", data, f"CASE-{number:09d}", f"{number:064x}", "noted:1")
 
 
 async def grow(journal: Journal, first: int, end: int) -> dict[str, float | int]:

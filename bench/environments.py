@@ -57,13 +57,9 @@ def _uv() -> str:
 
 def _run(peer: str, command: list[str]) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=CHECKOUT, capture_output=True, timeout=INSTALL_SECONDS_MAX, check=False
-        )
+        done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=INSTALL_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:
-        raise NotMeasured(
-            f"the environment of {peer} took longer than {INSTALL_SECONDS_MAX} s to make"
-        ) from None
+        raise NotMeasured(f"the environment of {peer} took longer than {INSTALL_SECONDS_MAX} s to make") from None
     except OSError as error:
         raise NotMeasured(f"the environment of {peer} cannot be made: {error.strerror}") from None
     if done.returncode != 0:

@@ -1,8 +1,8 @@
 """How long one decision takes, end to end: every check, Cedar with its schema, digests of action and facts.
 
-The rules are those of the probe that the budget was set by: n rules over n / 5 actions, one permit and four approval
-rules for each, so 100 rules are 20 actions. CPU time of this thread, not wall time: on a shared machine the wall's
-tail is the scheduler's.
+The rules are those of the probe that the budget was set by: n rules over n / 5 actions, one permit and four
+approval rules for each, so 100 rules are 20 actions. CPU time of this thread, not wall time: on a shared machine
+the wall's tail is the scheduler's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from remit.gate.decide import decide
 from remit.gate.policy import Rules
 from remit.manifest.grant import Manifest
 from remit.manifest.load import load_manifest
-from remit.vocabulary import Action, Decision, Fact, Grant, Standing
+from remit.vocabulary import Action, Decision, Fact, Grant, Json, Standing
 
 __all__ = ["run"]
 
@@ -62,15 +62,14 @@ def _rules(count: int) -> tuple[str, list[str]]:
     for index in range(count):
         action = f'action == Remit::Action::"{names[index % len(names)]}"'
         if index < len(names):
-            texts.append(
-                f'@id("p{index}") @reason("base") permit(principal in Remit::Department::"support", {action}, resource);'
-            )
+            scope = f'principal in Remit::Department::"support", {action}, resource'
+            texts.append(f'@id("p{index}") @reason("base") permit({scope});')
             continue
-        cap = 100_000 + draw.randint(1, 900_000)
+        notes = f'@id("p{index}") @effect("approve") @approvers("finance") @reason("limit {index}")'
+        above = f"context has amount_minor && context.amount_minor > {100_000 + draw.randint(1, 900_000)}"
+        unless = 'context.approvals.contains("finance")'
         texts.append(
-            f'@id("p{index}") @effect("approve") @approvers("finance") @reason("limit {index}") '
-            f"forbid(principal, {action}, resource) when {{ context has amount_minor && context.amount_minor > {cap} }} "
-            'unless { context.approvals.contains("finance") };'
+            f"{notes} forbid(principal, {action}, resource) when {{ {above} }} unless {{ {unless} }};"
         )
     return "\n".join(texts), names
 
@@ -84,7 +83,7 @@ def world(count: int) -> tuple[Rules, Manifest]:
 
 def matter(manifest: Manifest, amount: int) -> tuple[Action, dict[str, Fact]]:
     """One action with its facts."""
-    arguments = {"order": "A-2231", "amount": amount, "currency": "EUR"}
+    arguments: dict[str, Json] = {"order": "A-2231", "amount": amount, "currency": "EUR"}
     action = Action("bot7", manifest.version, "t1", "case-17", arguments, 9300, ("the parcel was lost",))
     seen = NOW - timedelta(minutes=40)
     facts = {

@@ -38,9 +38,7 @@ def body_of(index: int) -> bytes:
     facts = {"budget": {"age_seconds": 60, "value": 5_000_000}, "hold": {"age_seconds": 5, "value": "none"}}
     data = {
         "arguments": {"carrier": "DHL", "mode": "Air", "order": f"O{index:09d}"},
-        "checks": [
-            {"name": name, "verdict": "allow"} for name in ("identity", "manifest", "policy", "limits")
-        ],
+        "checks": [{"name": name, "verdict": "allow"} for name in ("identity", "manifest", "policy", "limits")],
         "facts": facts,
         "verdict": "allow",
     }

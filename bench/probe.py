@@ -94,9 +94,7 @@ def run_rounds(
     does meets both alike. A probe that could not measure is not asked again. No round starts that would end
     after ``seconds_max`` at the pace of the one before it.
     """
-    taken = {
-        piece.id: {probe.side: Taken(problem="interrupted") for probe in piece.probes} for piece in pieces
-    }
+    taken = {piece.id: {probe.side: Taken(problem="interrupted") for probe in piece.probes} for piece in pieces}
     began, last = clock(), 0.0
     try:
         for number in range(rounds):
@@ -128,9 +126,7 @@ def _take_round(piece: Piece, taken: Mapping[str, Taken], *, backwards: bool) ->
             side.problem = str(reason)
 
 
-def json_lines(
-    command: Sequence[str], *, seconds_max: float, env: Mapping[str, str] | None = None
-) -> list[Reading]:
+def json_lines(command: Sequence[str], *, seconds_max: float, env: Mapping[str, str] | None = None) -> list[Reading]:
     """Run ``command`` in the checkout and return the JSON objects among the lines it printed.
 
     Raises:

@@ -261,9 +261,7 @@ def table(rows: Sequence[Row]) -> Table:
         laid.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
         style = {True: "green", False: "bold red", None: ""}[row.met]
-        laid.add_row(
-            *(Text(cell, style=style if index == 5 else "") for index, cell in enumerate(_cells(row)))
-        )
+        laid.add_row(*(Text(cell, style=style if index == 5 else "") for index, cell in enumerate(_cells(row))))
     return laid
 
 

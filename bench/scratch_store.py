@@ -32,9 +32,7 @@ def scratch_store(kind: str) -> Iterator[tuple[str, dict[str, str]]]:
             yield opened
         return
     ENVIRONMENTS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix="scratch-", dir=ENVIRONMENTS, ignore_cleanup_errors=True
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=ENVIRONMENTS, ignore_cleanup_errors=True) as folder:
         yield f"sqlite:{folder}/store.db", {}
 
 

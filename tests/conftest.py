@@ -16,7 +16,9 @@ def _postgres() -> str:
     url = server_url()
     if url is None:
         if os.environ.get("CI"):
-            pytest.fail("CI must test PostgreSQL too: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none")
+            pytest.fail(
+                "CI must test PostgreSQL too: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none"
+            )
         pytest.skip("no PostgreSQL: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none")
     return url
 

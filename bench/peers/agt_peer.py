@@ -98,9 +98,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     if wanted.section == "govern":
-        found = {
-            key: value for rules in (10, 100) for key, value in govern_figures(rules, wanted.calls).items()
-        }
+        found = {key: value for rules in (10, 100) for key, value in govern_figures(rules, wanted.calls).items()}
     else:
         found = audit_figures(wanted.events)
     print(json.dumps(found))

@@ -81,9 +81,7 @@ def saver_on(store: str) -> Iterator[tuple[Any, str]]:
     rows: Any = importlib.import_module("psycopg.rows")
     pool: Any = importlib.import_module("psycopg_pool")
     asked = {"autocommit": True, "prepare_threshold": 0, "row_factory": rows.dict_row}
-    with pool.ConnectionPool(
-        store, min_size=POOL_CONNECTIONS, max_size=POOL_CONNECTIONS, kwargs=asked
-    ) as connections:
+    with pool.ConnectionPool(store, min_size=POOL_CONNECTIONS, max_size=POOL_CONNECTIONS, kwargs=asked) as connections:
         connections.wait()
         saver = postgres_saver(connections)
         saver.setup()

@@ -95,17 +95,11 @@ def verify_rows(taken: Mapping[str, Taken]) -> list[Row]:
     figures: dict[tuple[str, int, str], list[float]] = {}
     for reading in taken["remit"].readings:
         for row in reading["rows"]:
-            figures.setdefault((str(row["what"]), int(row["n"]), str(row["unit"])), []).append(
-                float(row["value"])
-            )
+            figures.setdefault((str(row["what"]), int(row["n"]), str(row["unit"])), []).append(float(row["value"]))
     if not figures:
-        return [
-            _verify_row("verify", 0, "events/CPU s", Samples(problem=taken["remit"].problem), taken["peer"])
-        ]
+        return [_verify_row("verify", 0, "events/CPU s", Samples(problem=taken["remit"].problem), taken["peer"])]
     return [
-        _verify_row(
-            what, count, unit.replace(" per CPU second", "/CPU s"), Samples(tuple(values)), taken["peer"]
-        )
+        _verify_row(what, count, unit.replace(" per CPU second", "/CPU s"), Samples(tuple(values)), taken["peer"])
         for (what, count, unit), values in figures.items()
     ]
 

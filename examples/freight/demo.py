@@ -1,4 +1,4 @@
-# ruff: noqa: TID252 (the folder is also installed inside the package, under another parent)
+
 """The freight story: five systems, one agent, three people, and remit between them.
 
     python -m examples.freight.demo [--dir D] [--orders N] [--json]
@@ -123,7 +123,9 @@ class Story:
             if item.waits_for != "approval":
                 continue
             journey = self._control.journey(item.action)
-            word = word_on(item.case, tuple(role.partition(" ")[0] for role in item.roles), item.number, dict(journey.decided))
+            word = word_on(
+                item.case, tuple(role.partition(" ")[0] for role in item.roles), item.number, dict(journey.decided)
+            )
             if word is None:
                 continue
             if word.approve:
@@ -200,7 +202,11 @@ def play(directory: Path, orders_max: int | None, show: Callable[[str, int, int]
 
 
 def _run(
-    story: Story, company: Company, told: Sequence[Shipment], orders_max: int | None, show: Callable[[str, int, int], None]
+    story: Story,
+    company: Company,
+    told: Sequence[Shipment],
+    orders_max: int | None,
+    show: Callable[[str, int, int], None],
 ) -> int:
     goal = min(orders_max or len(told), len(told))
     per_day = Counter(shipment.order.booked_on for shipment in told)
@@ -252,7 +258,9 @@ def _carrier_counts(company: Company) -> dict[str, Any]:
 def _print(summary: Summary, home: Path) -> None:
     line = "{:<14} {:>9}  {}".format
     executed = summary.right + summary.wrong
-    share = f"{100 * summary.wrong / executed:.0f} % of {executed:,} that can be judged" if executed else "none matured yet"
+    share = (
+        f"{100 * summary.wrong / executed:.0f} % of {executed:,} that can be judged" if executed else "none matured yet"
+    )
     print()
     print(line("orders", f"{summary.orders:,}", f"{summary.proposals:,} actions proposed, each decided once"))
     for verdict, count in (("allowed", summary.allowed), ("escalated", summary.escalated), ("denied", summary.denied)):
@@ -262,7 +270,13 @@ def _print(summary: Summary, home: Path) -> None:
             print(line("", f"{times:,}", rule))
     print(line("people", f"{summary.approved + summary.rejected:,}",
                f"answers: {summary.approved:,} yes, {summary.rejected:,} no; {summary.expired:,} questions expired"))  # fmt: skip
-    print(line("booked", f"{summary.finished:,}", f"{summary.failed:,} refused by the carrier, {summary.uncertain} uncertain"))
+    print(
+        line(
+            "booked",
+            f"{summary.finished:,}",
+            f"{summary.failed:,} refused by the carrier, {summary.uncertain} uncertain",
+        )
+    )
     print(line("wrong", f"{summary.wrong:,}", f"{share}; {summary.unknown:,} cannot be known"))
     print(line("budget", f"{summary.spent_minor // 100:,}",
                f"USD drawn of {summary.cap_minor // 100:,}; {summary.budgets_refusing} country-months refused more"))  # fmt: skip

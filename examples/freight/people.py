@@ -1,4 +1,4 @@
-# ruff: noqa: TID252 (the folder is also installed inside the package, under another parent)
+
 """The people of the story: who answers what the agent may not decide alone, and how they make up their minds.
 
 They are invented, and plain on purpose: a supervisor says no when the expected cost is more than half as much again as

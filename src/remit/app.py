@@ -26,12 +26,12 @@ from remit.evidence.fleet import AgentRecord, fleet
 from remit.evidence.inbox import InboxItem, inbox
 from remit.evidence.spend import Spend, spend
 from remit.ledger.checkpoint import Signer
+from remit.ledger.erase import erase_subject
 from remit.ledger.event import RecordedEvent
 from remit.ledger.holds import LedgerReport
 from remit.ledger.journal import Journal, Moved
 from remit.ledger.keeper import Keeper, stored_checkpoints
 from remit.ledger.query import EventFilter, documents_in_use, events_of, find_action, find_events, head
-from remit.ledger.erase import erase_subject
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
 from remit.oversight.approval import Answer, answer, find_pending
@@ -110,9 +110,7 @@ def open_company(
 class Control:
     """One company, opened by one process. Closing it waits for what is in flight."""
 
-    def __init__(
-        self, company: Company, role: str, connectors: Mapping[str, Connector], report: Callable[[str], None]
-    ):
+    def __init__(self, company: Company, role: str, connectors: Mapping[str, Connector], report: Callable[[str], None]):
         self.company = company
         self._report = report
         self.store: Store = open_store(company.store, company.folder)
@@ -120,6 +118,8 @@ class Control:
         self.journal = Journal(self.store)
         self.keeper = Keeper(self.store, self.signer, _witnesses(self.company), report)
         self.journal.counts.listeners.append(self.keeper.notice)
+        self.watchers: list[Callable[[Future[Journey]], None]] = []
+        """Are handed every proposal made through this object, once it has come as far as it goes now."""
         self._given, self._role = connectors, role
         self._desk: Desk | None = None
         self._pulse: Pulse | None = None
@@ -291,7 +291,10 @@ class Control:
 
     def submit_proposal(self, action: Action, actor: str = "") -> Future[Journey]:
         """The same as `propose`, without waiting."""
-        return self.submit(propose(self.desk, action, actor))
+        future = self.submit(propose(self.desk, action, actor))
+        for watcher in self.watchers:
+            future.add_done_callback(watcher)
+        return future
 
     def work(self, *, until_idle: bool = True) -> int:
         """Carry on what was approved, pass deadlines, look after what was left behind; return how many were carried on."""
@@ -315,7 +318,9 @@ class Control:
         """
         connector = self.desk.connectors.get(system)
         if connector is None:
-            raise BadInput(f"system: got {system!r:.60}, described: {', '.join(sorted(self.desk.connectors)) or 'none'}")
+            raise BadInput(
+                f"system: got {system!r:.60}, described: {', '.join(sorted(self.desk.connectors)) or 'none'}"
+            )
 
         async def collect() -> list[Mapping[str, Json]]:
             return [record async for record in connector.records(name, parameters)]
@@ -449,9 +454,7 @@ class Control:
         )  # fmt: skip
 
     def _has_time(self) -> bool:
-        return self.company.clock == "wall" or bool(
-            self.store.read("select 1 from setting where name = 'clock/now'")
-        )
+        return self.company.clock == "wall" or bool(self.store.read("select 1 from setting where name = 'clock/now'"))
 
     # Proving.
 

@@ -42,7 +42,9 @@ def _check(value: object, depth: int) -> None:
         return
     if kind is int:
         if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
-            raise BadInput(f"integer beyond 2**53 - 1: got {value}; send it as text")
+            bits = value.bit_length()  # type: ignore[attr-defined]
+            got = str(value) if bits < 200 else f"one of {bits} bits"
+            raise BadInput(f"integer beyond 2**53 - 1: got {got}; send it as text")
         return
     if depth >= DEPTH_MAX:
         raise BadInput(f"nested deeper than {DEPTH_MAX} levels")
@@ -55,8 +57,8 @@ def _check(value: object, depth: int) -> None:
     elif kind is list or kind is tuple:
         for item in value:  # type: ignore[attr-defined]
             _check(item, depth + 1)
-    elif kind is float:
-        raise BadInput(f"number with a fraction: got {value}; send minor units, basis points or text")
+    elif kind is float or kind is _Fraction:
+        raise BadInput(f"number with a fraction: got {value!s:.40}; send minor units, basis points or text")
     else:
         raise BadInput(f"not a JSON value: got {kind.__name__}")
 
@@ -74,8 +76,17 @@ def _no_fraction(text: str) -> object:
     raise BadInput(f"number with a fraction: got {text:.40}; send minor units, basis points or text")
 
 
-def parse(text: bytes | str) -> Json:
+class _Fraction(str):
+    """A number with a fraction, as it was written."""
+
+    __slots__ = ()
+
+
+def parse(text: bytes | str, fraction_at: str = "") -> Json:
     """Read JSON that somebody else wrote, refusing whatever has no canonical form.
+
+    ``fraction_at`` names the one key of the outermost object at which a number with a fraction is taken; it is
+    returned as the text that was written.
 
     Raises:
         BadInput: larger than 1 MiB, not UTF-8, not JSON, a key twice in one object, a float, NaN, or any of the
@@ -87,7 +98,10 @@ def parse(text: bytes | str) -> Json:
         raise BadInput(f"larger than {BYTES_MAX} bytes: got {len(text)}")
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_float=_no_fraction, parse_constant=_no_fraction
+            text if isinstance(text, str) else str(text, "utf-8"),  # json itself would also take UTF-16 and UTF-32
+            object_pairs_hook=_unique,
+            parse_float=_Fraction if fraction_at else _no_fraction,
+            parse_constant=_no_fraction,
         )
     except RecursionError:
         raise BadInput(f"nested deeper than {DEPTH_MAX} levels") from None
@@ -95,6 +109,8 @@ def parse(text: bytes | str) -> Json:
         raise
     except ValueError as error:
         raise BadInput(f"not JSON: {error}") from None
+    if isinstance(value, dict) and type(value.get(fraction_at)) is _Fraction:
+        value[fraction_at] = str(value[fraction_at])
     canonical(value)
     return value  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 from bench.__main__ import all_pieces, chosen, explained
 from bench.environments import PEERS, peer_python, peer_version
-from bench.pieces.gate_piece import flattened
+from bench.pieces.gate_piece import flattened, gate_rows
 from bench.pieces.ledger_piece import one_reading, verify_rows
 from bench.pieces.start_up_piece import heaviest
 from bench.probe import NotMeasured, Piece, Probe, Reading, Taken, json_lines, run_rounds, timed_process
@@ -30,9 +30,7 @@ from bench import environments
 FAST, SLOW = Samples((300.0, 100.0, 200.0), (9.0,)), Samples((50.0, 50.0, 40.0), (12.0,))
 
 
-def row_of(
-    ours: Samples, peer: Samples | None = None, budget: Budget | None = None, better: str = "higher"
-) -> Row:
+def row_of(ours: Samples, peer: Samples | None = None, budget: Budget | None = None, better: str = "higher") -> Row:
     good: Literal["higher", "lower"] = "higher" if better == "higher" else "lower"
     name = "another" if peer else ""
     return compare("a.b", "an action", "actions/s", ours, peer, better=good, peer_name=name, budget=budget)
@@ -110,9 +108,7 @@ def test_markdown_is_one_line_a_row_whatever_the_text_holds() -> None:
     row = replace(row_of(FAST, SLOW, Budget("at_least", 500)), what="a | b\nc", note="first\nsecond")
     lines = markdown([row]).splitlines()
     assert len(lines) == 7
-    assert lines[2].startswith(
-        "| a \\| b c | 200 | 100 .. 300 | actions/s | >= 500 | MISSED | another | 50 | 4 |"
-    )
+    assert lines[2].startswith("| a \\| b c | 200 | 100 .. 300 | actions/s | >= 500 | MISSED | another | 50 | 4 |")
     assert lines[1].count("|") == lines[0].count("|") == lines[2].count("|") - 1
     assert lines[4:] == ["- a.b: first second", "", "1 budgets: 0 met, 1 missed, 0 not measured"]
 
@@ -309,7 +305,7 @@ def test_only_takes_a_piece_a_branch_or_a_figure_and_refuses_what_is_nothing() -
     assert len(set(names)) == len(names)
     assert [piece.id for piece in chosen(pieces, ["governed.sqlite.1"])] == ["governed.sqlite.1"]
     assert len(chosen(pieces, ["governed.sqlite"])) == 6
-    assert [piece.id for piece in chosen(pieces, ["gate.100.p99"])] == ["gate"]
+    assert [piece.id for piece in chosen(pieces, ["gate.100.allow.p99"])] == ["gate"]
     assert len(chosen(pieces, [])) == len(pieces)
     with pytest.raises(SystemExit, match="gat"):
         chosen(pieces, ["gat"])
@@ -325,16 +321,28 @@ def test_only_missed_rows_are_asked_where_their_time_goes() -> None:
     assert notes == ["before; missed: asked for x.1", "", ""]
 
 
-def test_gate_rows_become_one_reading() -> None:
+def test_gate_rows_keep_every_kind_of_decision() -> None:
     rows = [
-        {"what": "decide, 10 rules", "p50_us": 50, "p99_us": 90, "n": 5000},
-        {"what": "decide, 100 rules", "p50_us": 70, "p99_us": 140, "n": 5000},
+        {"what": "gate decision, 10 rules, allow", "p50_us": 50, "p99_us": 90, "n": 5000},
+        {"what": "gate decision, 10 rules, escalate", "p50_us": 120, "p99_us": 170, "n": 5000},
+        {"what": "gate decision, 100 rules", "p50_us": 70, "p99_us": 140, "n": 5000},
     ]
-    assert flattened({"rows": rows}) == {
-        "rules_10_p50_us": 50, "rules_10_p99_us": 90, "rules_100_p50_us": 70, "rules_100_p99_us": 140,
-    }  # fmt: skip
+    reading = flattened({"rows": rows})
+    assert reading["10.escalate.p50"] == 120
+    assert reading["100.allow.p99"] == 140
+    peer = Taken([{"rules_10_p50_us": 100.0, "rules_10_p99_us": 200.0}])
+    found = {row.id: row for row in gate_rows({"remit": Taken([reading]), "peer": peer})}
+    assert len(found) == 6
+    assert (found["gate.10.allow.p50"].met, found["gate.10.allow.p50"].ratio) == (True, 2)
+    assert (found["gate.10.escalate.p50"].met, found["gate.10.escalate.p50"].peer) == (False, "")
+    assert "peer not measured" in found["gate.100.allow.p50"].note
+    absent = gate_rows({"remit": Taken(problem="gone"), "peer": peer})
+    assert [row.met for row in absent if row.budget] == [None] * 3
+
+
+def test_gate_row_of_other_rules_is_refused() -> None:
     with pytest.raises(NotMeasured, match="neither 10 nor 100"):
-        flattened({"rows": [{"what": "decide", "p50_us": 1, "p99_us": 1, "n": 5000}]})
+        flattened({"rows": [{"what": "decide", "p50_us": 1, "p99_us": 1, "n": 100}]})
 
 
 def test_sizes_become_one_reading() -> None:

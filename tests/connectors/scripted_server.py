@@ -30,7 +30,7 @@ class Seen:
         return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
 
     def one(self, name: str) -> str | None:
-        return self.query.get(name, [None])[0]  # type: ignore[list-item]
+        return self.query.get(name, [None])[0]
 
     @property
     def json(self) -> Any:
@@ -50,8 +50,8 @@ class Reply:
     drop: bool = False
 
 
-def as_json(value: object, status: int = 200, **headers: str) -> Reply:
-    return Reply(status, json.dumps(value).encode(), headers)
+def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(status, json.dumps(value).encode(), headers or {})
 
 
 class ScriptedServer:
@@ -85,7 +85,7 @@ class ScriptedServer:
                     self.send_header("Content-Type", reply.content_type)
                     self.send_header("Content-Length", str(len(reply.body)))
                 for name, value in reply.headers.items():
-                    self.send_header(name.replace("_", "-"), value)
+                    self.send_header(name, value)
                 self.end_headers()
                 if reply.cut_after is not None:
                     self.wfile.write(reply.body[: reply.cut_after])
@@ -99,7 +99,7 @@ class ScriptedServer:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 pass
 
         class Server(ThreadingHTTPServer):

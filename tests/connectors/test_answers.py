@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from datetime import UTC, date, datetime, timedelta
@@ -20,9 +21,7 @@ from remit.connectors.placeholder import conceal, fill, fill_path, fill_query, f
 from remit.errors import BadInput
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
-)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
 
 
 @settings(max_examples=200)
@@ -51,10 +50,8 @@ def same(value: Any, parsed: Any) -> bool:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
-    try:
+    with contextlib.suppress(BadInput):
         canonical(parse_answer(body))
-    except BadInput:
-        pass
 
 
 def test_two_keys_that_look_alike_once_escaped_are_refused() -> None:
@@ -87,9 +84,7 @@ def test_what_a_driver_gives(value: object, expected: object) -> None:
     assert plain(value) == expected
 
 
-@pytest.mark.parametrize(
-    "value", [math.nan, math.inf, Decimal("NaN"), b"x", object(), timedelta(1), memoryview(b"")]
-)
+@pytest.mark.parametrize("value", [math.nan, math.inf, Decimal("NaN"), b"x", object(), timedelta(1), memoryview(b"")])
 def test_what_cannot_be_recorded(value: object) -> None:
     with pytest.raises(BadInput):
         plain(value)
@@ -102,9 +97,9 @@ def test_walking() -> None:
     assert walk(value, "a.b.1.c") is None
     assert walk(value, "0") == "zero"
     assert walk(value, "ä") == 1
-    assert walk(value, "") is value
     for path in ("a.b.2", "a.b.-1", "a.b.x", "a.c", "a.b.0.c.d", "a.", ".", "a.b.٠", "a.b." + "9" * 5000):
         assert walk(value, path) is MISSING
+    assert walk(value, "") is value
 
 
 @pytest.mark.parametrize(

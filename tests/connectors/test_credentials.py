@@ -29,13 +29,13 @@ def test_no_way_of_showing_it_shows_it() -> None:
         f"{secret}",
         f"{secret!r:>40}",
         f"{secret:>40}",
-        "%s %r" % (secret, secret),
+        f"{secret} {secret!r}",
     ]
     shown.append(repr({"k": [secret]}))
     assert not any(TEXT in text for text in shown)
     for write in (json.dumps, canonical, pickle.dumps, copy.copy, copy.deepcopy, vars, hash):
         with pytest.raises((TypeError, BadInput)) as caught:
-            write(secret)  # type: ignore[operator]
+            write(secret)
         assert TEXT not in str(caught.value)
     assert secret.reveal() == TEXT
 
@@ -90,9 +90,7 @@ def test_a_literal_is_refused_without_repeating_it() -> None:
     assert TEXT not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"), [("x\n", "x"), ("x\r\n", "x"), ("x", "x"), ("é é\n", "é é")]
-)
+@pytest.mark.parametrize(("content", "expected"), [("x\n", "x"), ("x\r\n", "x"), ("x", "x"), ("é é\n", "é é")])
 def test_a_file_gives_its_one_line(tmp_path: Path, content: str, expected: str) -> None:
     path = tmp_path / "secret"
     path.write_bytes(content.encode())

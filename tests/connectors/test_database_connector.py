@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.connectors.turned_time import TurnedTime
 
 from remit.connectors.connector import Connector, Done, Reading
+from remit.connectors.credentials import Secret
 from remit.connectors.systems import load_system, open_connector
 from remit.errors import BadSystem, CannotTell, Refused, Unreachable
 from remit.testing.connector_contract import ConnectorCase, EffectCase, ListCase, ReadCase, check_connector
 from remit.testing.postgres import own_schema, server_url
-from tests.connectors.turned_time import TurnedTime
+from remit.vocabulary import Json
 
 SYSTEM = """
 system: contracts
@@ -30,7 +32,6 @@ reads:
   term: {select: "select rate_minor as value, updated_at as observed, id as record from term where country = :country"}
   price: {select: "select price as value from term where country = :country"}
   unnamed: {select: "select rate_minor from term where country = :country"}
-  broken: {select: "select place from nowhere where x = :country"}
 lists:
   terms: {select: "select id, country, rate_minor, price from term where id > :after order by id"}
 does:
@@ -40,11 +41,15 @@ does:
     cost: amount_minor
   raise:
     execute: "update term set rate_minor = rate_minor + :by where country = :country"
+  note:
+    execute: "insert into note (reference, word) values (:key, :word)"
+    lookup: "select reference, word from note where reference = :key"
   move:
     execute: "update term set country = :to where country = :country and cast(:key as varchar) <> ''"
     lookup: "select id from term where country = :to and cast(:key as varchar) = 'never'"
 """
 TABLES = [
+    "create table note (reference varchar(80), word varchar(40))",
     "create table term (id integer primary key, country varchar(40), rate_minor integer, price numeric(12,4),"
     " updated_at timestamp)",
     "create table payment (reference varchar(80) primary key, country varchar(40),"
@@ -83,9 +88,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         else:
             server = server_url()
             if server is None:
-                pytest.skip(
-                    "no PostgreSQL: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none"
-                )
+                pytest.skip("no PostgreSQL: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none")
             url = stack.enter_context(own_schema(server))
         database = Database(url)
         stack.callback(database.engine.dispose)
@@ -150,9 +153,7 @@ def test_a_decimal_is_text(database: Database) -> None:
         ("unnamed", {"country": "Portugal"}, "no column named value"),
     ],
 )
-def test_reads_that_cannot_be_asked(
-    database: Database, name: str, parameters: dict[str, Any], words: str
-) -> None:
+def test_reads_that_cannot_be_asked(database: Database, name: str, parameters: dict[str, Any], words: str) -> None:
     async def what(connector: Connector) -> None:
         with pytest.raises(Refused, match=words):
             await connector.read(name, parameters)
@@ -161,12 +162,41 @@ def test_reads_that_cannot_be_asked(
 
 
 def test_what_the_database_says_is_told_without_what_it_was_sent(database: Database) -> None:
+    """PostgreSQL repeats what it was sent; so does SQLite in what a trigger raises."""
+    with database.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(
+                text(
+                    "create trigger loud before insert on note begin"
+                    " select raise(abort, 'invalid: secret-word for hunter2-password'); end"
+                )
+            )
+
     async def what(connector: Connector) -> str:
-        with pytest.raises((Refused, Unreachable), match="nowhere") as caught:
-            await connector.read("broken", {"country": "secret-country"})
+        with pytest.raises(Refused, match="invalid") as caught:
+            await connector.perform("number", {"word": "secret-word"}, "key-1")
         return str(caught.value)
 
-    assert "secret-country" not in call(database.url, what)
+    number = """  number:
+    execute: "insert into note (reference, word) values (:key, cast(:word as NUMBER))"
+  move:
+""".replace("NUMBER", "varchar" if database.url.startswith("sqlite") else "integer")
+    told = call(database.url, what, SYSTEM.replace("  move:\n", number))
+    assert "$word" in told
+    assert "secret-word" not in told
+
+
+def test_the_password_is_taken_out_of_what_the_database_says() -> None:
+    from remit.connectors.database_engine import DatabaseEngine
+
+    server = server_url()
+    if server is None:
+        pytest.skip("no PostgreSQL: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none")
+    engine = DatabaseEngine(server, 2, 2.0, lambda: Secret("hunter2-password"))
+    with pytest.raises(Refused, match="invalid input") as caught:
+        engine.told(lambda: engine.first_rows("select cast('hunter2-password' as integer)", {}), "x", {})
+    assert "hunter2" not in str(caught.value)
+    engine.close()
 
 
 def test_a_read_cannot_write_even_if_a_description_smuggles_it(database: Database) -> None:
@@ -176,7 +206,7 @@ def test_a_read_cannot_write_even_if_a_description_smuggles_it(database: Databas
     engine = DatabaseEngine(database.url, 2, 2.0, None)
     for _ in range(3):
         with pytest.raises((Refused, Unreachable)):
-            engine.told(lambda: engine.first_rows("delete from term", {}), "x", {})
+            engine.told(lambda: engine.first_rows("delete from term returning id", {}), "x", {})
     assert database.one("select count(*) from term") == 4
     assert engine.told(lambda: engine.first_rows("select 1 as value", {}), "x", {}) == [{"value": 1}]
     engine.close()
@@ -206,37 +236,18 @@ def test_a_list_left_early_gives_its_connection_back(database: Database) -> None
 
 
 def test_the_contract(database: Database) -> None:
-    def opened() -> Connector:
-        return open_connector(
-            load_system("contracts.yaml", SYSTEM), {"URL": database.url}, TurnedTime().timing
-        )
-
-    terms: list[dict[str, Any]] = [{"id": 4, "country": "Ghana", "rate_minor": 6}]
+    ids = '  ids: {select: "select id, country, rate_minor from term where id > :after"}\n  terms: {'
+    system = load_system("contracts.yaml", SYSTEM.replace("  terms: {", ids))
     case = ConnectorCase(
-        opened,
+        lambda: open_connector(system, {"URL": database.url}, TurnedTime().timing),
         reads=(ReadCase("term", {"country": "Portugal"}, 800, {"country": "Nowhere"}),),
-        lists=(ListCase("ids", {"after": 3}, terms),),
+        lists=(ListCase("ids", {"after": 3}, [{"id": 4, "country": "Ghana", "rate_minor": 6}]),),
         effects=(EffectCase("pay", {"country": "Portugal", "amount_minor": 5}, database.count),),
     )
-    system = SYSTEM.replace(
-        "  terms: {",
-        '  ids: {select: "select id, country, rate_minor from term where id > :after"}\n  terms: {',
-    )
-    asyncio.run(
-        check_connector(
-            ConnectorCase(
-                lambda: open_connector(
-                    load_system("c.yaml", system), {"URL": database.url}, TurnedTime().timing
-                ),
-                case.reads,
-                case.lists,
-                case.effects,
-            )
-        )
-    )
+    asyncio.run(check_connector(case))
 
 
-PAYMENT = {"country": "Portugal", "amount_minor": 250}
+PAYMENT: dict[str, Json] = {"country": "Portugal", "amount_minor": 250}
 
 
 def test_an_effect_with_its_cost_and_look_up(database: Database) -> None:
@@ -260,9 +271,7 @@ def test_an_effect_with_its_cost_and_look_up(database: Database) -> None:
         ("move", {"country": "Portugal", "to": "Spain"}, "does not find what execute wrote"),
     ],
 )
-def test_a_refusal_is_certain(
-    database: Database, operation: str, arguments: dict[str, Any], words: str
-) -> None:
+def test_a_refusal_is_certain(database: Database, operation: str, arguments: dict[str, Any], words: str) -> None:
     async def what(connector: Connector) -> None:
         for _ in range(7):  # refusals are no failures of the system: the breaker stays closed
             with pytest.raises(Refused, match=words):
@@ -294,6 +303,46 @@ def test_many_attempts_with_one_key_at_once_do_it_once(database: Database) -> No
     assert Done({"reference": "key-1", "country": "Portugal", "amount_minor": 250}, 250) in results
 
 
+def test_a_key_is_done_once_even_where_the_database_does_not_insist(database: Database) -> None:
+    async def what(connector: Connector) -> None:
+        first = await connector.perform("note", {"word": "a"}, "key-1")
+        assert await connector.perform("note", {"word": "a"}, "key-1") == first
+
+    call(database.url, what)
+    assert database.one("select count(*) from note") == 1
+
+
+def test_two_rows_under_one_key_are_unclear(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("insert into note values ('key-1', 'a'), ('key-1', 'a')"))
+
+    async def what(connector: Connector) -> None:
+        with pytest.raises(CannotTell, match="2 records under one key"):
+            await connector.lookup("note", "key-1", {"word": "a"})
+        with pytest.raises(CannotTell, match="2 records under one key"):
+            await connector.perform("note", {"word": "a"}, "key-1")
+
+    call(database.url, what)
+    assert database.one("select count(*) from note") == 2
+
+
+def test_a_list_that_breaks_does_not_end_as_if_whole() -> None:
+    def breaks(select: str, bound: object) -> Iterator[list[dict[str, int]]]:
+        yield [{"id": 1}]
+        raise Unreachable("the connection is gone")
+
+    async def what(connector: Connector) -> None:
+        double: Any = connector
+        double._database.chunks = breaks
+        got = []
+        with pytest.raises(Unreachable, match="gone"):
+            async for record in connector.records("terms", {"after": 0}):
+                got.append(record["id"])
+        assert got == [1]
+
+    call("sqlite:///nowhere.db", what)
+
+
 def test_a_failure_of_the_commit_itself_is_unclear_and_can_be_looked_up(tmp_path: Path) -> None:
     """A reader holds SQLite's shared lock: the insert passes, the commit cannot."""
     path = tmp_path / "contracts.db"
@@ -323,26 +372,16 @@ def test_a_lock_held_by_somebody_else_is_unreachable_and_nothing_was_done(tmp_pa
     holder.execute("begin exclusive")
 
     async def what(connector: Connector) -> None:
-        # The driver gives up after a second, the thread is waited for longer than that.
         with pytest.raises(Unreachable, match="locked"):
             await connector.perform("pay", PAYMENT, "key-1")
 
-    from remit.connectors import database_engine
-
-    given = database_engine._connect_arguments
-    database_engine._connect_arguments = lambda url, seconds: {"timeout": 0.2}
-    try:
-        call(database.url, what)
-    finally:
-        database_engine._connect_arguments = given
+    call(database.url, what, SYSTEM.replace("timeout: 2s", "timeout: 1s"))
     holder.close()
     assert database.count("key-1") == 0
     database.engine.dispose()
 
 
 def test_work_that_hangs_is_unclear_for_an_effect_and_unreachable_for_a_read() -> None:
-    from remit.connectors.database_engine import DatabaseEngine
-
     hold = threading.Event()
 
     async def what(connector: Connector) -> None:
@@ -355,7 +394,6 @@ def test_work_that_hangs_is_unclear_for_an_effect_and_unreachable_for_a_read() -
             await connector.lookup("pay", "key-1", PAYMENT)
         hold.set()
 
-    assert DatabaseEngine  # the double stands in for its methods
     call("sqlite:///nowhere.db", what, SYSTEM.replace("timeout: 2s", "timeout: 1s"))
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
+from tests.connectors.turned_time import TurnedTime
 
 from remit.connectors.connector import Connector
 from remit.connectors.systems import load_system, open_connector
 from remit.errors import BadSystem, CannotTell, Refused, RemitError, Unreachable
-from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
-from tests.connectors.turned_time import TurnedTime
 
 SECRET = 'hunter2/"+&%é-long'
 
@@ -31,6 +31,7 @@ reads:
   fact: {get: /fact, query: {id: $id}, value: v}
 lists:
   all: {get: /all, items: items, paging: {kind: cursor, parameter: c, next: next}}
+  by_url: {get: /all, items: items, paging: {kind: url, next: next}}
 does:
   pay: {post: /pay, key_header: Idempotency-Key}
 """
@@ -47,9 +48,7 @@ def ask(
 
     async def go() -> Any:
         system = load_system("erp.yaml", SYSTEM.replace("AUTH", auth))
-        connector = open_connector(
-            system, {"URL": server.url, "SECRET": SECRET, **(environment or {})}, time.timing
-        )
+        connector = open_connector(system, {"URL": server.url, "SECRET": SECRET, **(environment or {})}, time.timing)
         try:
             return await what(connector, time)
         finally:
@@ -96,6 +95,19 @@ def test_an_api_key_in_the_query_is_sent_with_every_page() -> None:
     count, seen = ask("{kind: api_key, query: api_key, secret: env:SECRET}", script, what)
     assert count == 2
     assert [request.one("api_key") for request in seen] == [SECRET, SECRET]
+
+
+def test_a_next_address_that_repeats_the_key_still_leads_on() -> None:
+    def script(seen: Seen) -> Reply:
+        following = f"http://{seen.headers['host']}{seen.target}&c=2"
+        return as_json({"items": [{"n": 1}], "next": following if seen.one("c") is None else None})
+
+    async def what(connector: Connector, time: TurnedTime) -> int:
+        return len([record async for record in connector.records("by_url", {})])
+
+    count, seen = ask("{kind: api_key, query: k, secret: env:SECRET}", script, what)
+    assert count == 2
+    assert [request.query["k"] for request in seen] == [[SECRET], [SECRET]]
 
 
 class TokenServer:
@@ -151,9 +163,7 @@ def test_oauth2_may_put_id_and_secret_into_the_body() -> None:
     assert server.logins == [None]
 
 
-@pytest.mark.parametrize(
-    ("expires_in", "after_seconds"), [(3600, 3570), ("3600", 3570), (10, 5), (None, 270)]
-)
+@pytest.mark.parametrize(("expires_in", "after_seconds"), [(3600, 3570), ("3600", 3570), (10, 5), (None, 270)])
 def test_a_token_is_renewed_before_it_ends(expires_in: object, after_seconds: float) -> None:
     server = TokenServer(expires_in)
 
@@ -189,6 +199,17 @@ def test_a_401_on_an_effect_is_not_done_and_is_sent_once_more_with_a_new_token()
 
     ask(OAUTH, server, what)
     assert (server.paid, server.tokens_used) == (["key-1"], ["token-number-1", "token-number-2"])
+
+
+def test_many_calls_that_meet_a_401_fetch_one_new_token() -> None:
+    server = TokenServer()
+    server.ended.add("token-number-1")
+
+    async def what(connector: Connector, time: TurnedTime) -> None:
+        await asyncio.gather(*(one_fact(connector, time) for _ in range(8)))
+
+    ask(OAUTH, server, what)
+    assert server.given == 2
 
 
 def test_a_new_token_that_is_refused_too_is_refused() -> None:
@@ -253,7 +274,7 @@ def test_a_server_that_repeats_the_secret_cannot_make_us_show_it(
         coded = seen.headers.get("authorization", "").removeprefix("Basic ")
         sent = base64.b64decode(coded).decode() if auth.startswith("{kind: basic") else seen.one("k")
         echo = f"{seen.target} {dict(seen.headers)} {sent}"
-        return as_json({"v": echo, "detail": echo}, status, X_Echo=seen.target)
+        return as_json({"v": echo, "detail": echo}, status, {"X-Echo": seen.target})
 
     async def what(connector: Connector, time: TurnedTime) -> None:
         shown.append(repr(connector) + repr(vars(connector)))
@@ -325,9 +346,7 @@ def test_unencrypted_must_be_said() -> None:
     open_connector(load_system("erp.yaml", text), {"URL": "http://erp.example", "SECRET": "s" * 10})
 
 
-@pytest.mark.parametrize(
-    "token_url", ["'http://[::1'", "ftp://login.example/token", "https://u@login.example/"]
-)
+@pytest.mark.parametrize("token_url", ["'http://[::1'", "ftp://login.example/token", "https://u@login.example/"])
 def test_a_token_address_that_is_none_is_found(token_url: str) -> None:
     text = SYSTEM.replace("AUTH", OAUTH.replace("/token", token_url))
     with pytest.raises(BadSystem, match="token_url"):

@@ -1,4 +1,4 @@
-"""An effect over HTTP: done once, or known not to be done, or known not to be known. The server's record is the judge."""
+"""An effect over HTTP: done once, or certainly not, or known not to be known. The server's record is the judge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
+from tests.connectors.turned_time import TurnedTime
 
 from remit.connectors.connector import Done
 from remit.connectors.systems import load_system, open_connector
 from remit.errors import CannotTell, Refused, RemitError, Unreachable
-from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
-from tests.connectors.turned_time import TurnedTime
 
 ARGUMENTS = {"order": "A-100", "carrier": "Nordic Lines", "contact": "bo@example.org"}
 
@@ -283,9 +283,7 @@ def look_up(answer: Callable[[Seen], Reply], text: str = KEYED) -> Done | None:
 
 
 def test_look_up_finds_what_was_done_and_its_cost() -> None:
-    found = look_up(
-        lambda seen: as_json({"bookings": [{"id": "B7", "cost_minor": 5, "for": seen.one("key")}]})
-    )
+    found = look_up(lambda seen: as_json({"bookings": [{"id": "B7", "cost_minor": 5, "for": seen.one("key")}]}))
     assert found == Done({"id": "B7", "cost_minor": 5, "for": "key-1"}, 5)
     assert look_up(lambda seen: as_json({"bookings": []})) is None
 

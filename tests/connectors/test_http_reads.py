@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
+from tests.connectors.turned_time import TurnedTime
 
 from remit.connectors.connector import Connector, Reading
 from remit.connectors.systems import load_system, open_connector
 from remit.errors import Refused, Unreachable
 from remit.vocabulary import Json
-from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
-from tests.connectors.turned_time import TurnedTime
 
 SYSTEM = """
 system: carrier
@@ -250,10 +250,8 @@ def listed(script: Callable[[Seen], Reply], name: str, **parameters: Json) -> tu
     return records, seen
 
 
-def paged(
-    style: str, count: int, size: int, trouble: Mapping[int, Reply] | None = None
-) -> Callable[[Seen], Reply]:
-    """A server with ``count`` orders in pages of ``size`` in any style; ``trouble`` answers the request of that number."""
+def paged(style: str, count: int, size: int, trouble: Mapping[int, Reply] | None = None) -> Callable[[Seen], Reply]:
+    """A server with ``count`` orders in pages of ``size``; ``trouble`` answers the request of that number."""
     left = dict(trouble or {})
     number = 0
 
@@ -278,7 +276,7 @@ def paged(
                 "next": following if more else None,
                 "total": count,
             },
-            **({"Link": f'<{base}/>; rel="first", <{following}>; title="a, b"; rel="next"'} if more else {}),
+            headers={"Link": f'<{base}/>; rel="first", <{following}>; title="a, b"; rel="next"'} if more else {},
         )
 
     return answer
@@ -331,7 +329,7 @@ def test_going_round_in_a_circle_is_noticed(style: str, what: str) -> None:
         following = {"a": "b", "b": "c", "c": "a"}[seen.one("cursor") or "a"]
         url = f"http://{seen.headers['host']}/orders?cursor={following}"
         body = {"orders": [{"n": following}], "meta": {"next": following}, "next": url}
-        return as_json(body, Link=f"<{url}>; rel=next")
+        return as_json(body, headers={"Link": f"<{url}>; rel=next"})
 
     with pytest.raises(Refused, match=f"same {what}"):
         listed(answer, style)
@@ -368,7 +366,7 @@ def test_the_next_page_is_not_asked_from_another_host(style: str, target: str) -
 
         def answer(seen: Seen) -> Reply:
             url = target.format(other=other, host=seen.headers["host"])
-            return as_json({"orders": [{"n": 1}], "next": url}, Link=f'<{url}>; rel="next"')
+            return as_json({"orders": [{"n": 1}], "next": url}, headers={"Link": f'<{url}>; rel="next"'})
 
         with pytest.raises((Refused, Unreachable)):
             listed(answer, style)
@@ -411,3 +409,19 @@ def test_one_slow_call_does_not_hold_up_the_others() -> None:
 
     values, _ = call(script, what)
     assert values == [1250] * 21
+
+
+@pytest.mark.parametrize(("status", "opens"), [(500, True), (503, True), (404, False), (403, False), (429, False)])
+def test_a_system_that_keeps_failing_is_left_alone_and_one_that_answers_is_not(status: int, opens: bool) -> None:
+    async def what(connector: Connector) -> list[str]:
+        told = []
+        for _ in range(8):
+            try:
+                await connector.read("rate", {"country": "PT"})
+            except (Refused, Unreachable) as error:
+                told.append(str(error))
+        return told
+
+    told, seen = call(lambda seen: Reply(status), what, SYSTEM.replace("tries: 3", "tries: 1"))
+    assert len(seen) == (5 if opens else 8)
+    assert any("left alone" in text for text in told) == opens

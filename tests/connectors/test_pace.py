@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.connectors.turned_time import TurnedTime
 
 from remit.connectors.pace import Breaker, LeakyBucket, Pace, PaceLimits, Timing, asked_to_wait_seconds
 from remit.errors import Unreachable
-from tests.connectors.turned_time import TurnedTime
 
 
 @settings(max_examples=200)
@@ -44,9 +44,7 @@ def test_a_place_beyond_the_most_is_not_taken() -> None:
 
 
 @settings(max_examples=200)
-@given(
-    st.lists(st.tuples(st.sampled_from([True, False, None]), st.sampled_from([0.0, 1.0, 11.0])), max_size=60)
-)
+@given(st.lists(st.tuples(st.sampled_from([True, False, None]), st.sampled_from([0.0, 1.0, 11.0])), max_size=60))
 def test_the_breaker_against_a_plain_reading(calls: list[tuple[bool | None, float]]) -> None:
     """One call after the other: open after five failures in a row, for ten seconds, then one trial."""
     now = 0.0

@@ -89,9 +89,7 @@ def other_signature() -> str:
 
 def test_signatures_of_unknown_keys_are_passed_over() -> None:
     assert verify_checkpoint(NOTE + other_signature(), [SIGNER.vkey]).size == 40
-    assert verify_checkpoint(
-        NOTE + "\u2014 witness.example/w " + b64encode(bytes(76)).decode() + "\n", [SIGNER.vkey]
-    )
+    assert verify_checkpoint(NOTE + "\u2014 witness.example/w " + b64encode(bytes(76)).decode() + "\n", [SIGNER.vkey])
 
 
 def test_a_false_signature_of_a_known_key_condemns_the_note() -> None:
@@ -206,9 +204,7 @@ def test_a_weak_key_is_no_key() -> None:
         parse_vkey(format_vkey("name", (1).to_bytes(32, "little")))
 
 
-@given(
-    st.lists(st.sampled_from([NOTE, OTHER.sign_checkpoint(3, ROOT), NOTE + other_signature()]), max_size=5)
-)
+@given(st.lists(st.sampled_from([NOTE, OTHER.sign_checkpoint(3, ROOT), NOTE + other_signature()]), max_size=5))
 def test_notes_standing_one_after_the_other_come_apart_again(notes: list[str]) -> None:
     assert list(read_notes("\n".join(notes).splitlines(keepends=True))) == notes
 

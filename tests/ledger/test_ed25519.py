@@ -51,13 +51,9 @@ def openssl_verify(key: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-@given(
-    st.binary(min_size=32, max_size=32), st.binary(max_size=300), st.integers(0, 511), st.sampled_from("kmsn")
-)
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=300), st.integers(0, 511), st.sampled_from("kmsn"))
 @settings(max_examples=120, deadline=None)
-def test_agrees_with_openssl_on_good_and_damaged_signatures(
-    seed: bytes, message: bytes, bit: int, damage: str
-) -> None:
+def test_agrees_with_openssl_on_good_and_damaged_signatures(seed: bytes, message: bytes, bit: int, damage: str) -> None:
     private = Ed25519PrivateKey.from_private_bytes(seed)
     key, signature = private.public_key().public_bytes_raw(), private.sign(message)
     assert ed25519_verify(key, message, signature)
@@ -96,9 +92,7 @@ def test_a_signature_has_one_spelling() -> None:
         1 | 1 << 255,  # x is 0, yet its sign is set
         2,  # not on the curve
         # order 8
-        int.from_bytes(
-            bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"
-        ),
+        int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
     ],
 )
 def test_keys_that_would_accept_what_nobody_signed_are_refused(point: int) -> None:

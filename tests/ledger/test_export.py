@@ -64,18 +64,14 @@ def test_any_export_holds_and_is_what_was_given(sizes: list[int], segment: int) 
         assert (report.size, report.segments) == (size, -(-size // segment)), "unsigned events are left out"
         assert problems(folder) == ()
         segments = sorted((folder / "events").iterdir())
-        assert b"".join(part.read_bytes() for part in segments) == b"".join(
-            one + b"\n" for one in BODIES[:size]
-        )
+        assert b"".join(part.read_bytes() for part in segments) == b"".join(one + b"\n" for one in BODIES[:size])
         assert [entry.name for entry in Path(name).iterdir()] == ["export"]
 
 
 def test_what_lies_in_an_export(tmp_path: Path) -> None:
     report = export(tmp_path / "out", sizes=(40, 100))
     assert (report.size, report.segments, report.checkpoints, report.documents) == (100, 4, 2, 1)
-    files = {
-        str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()
-    }
+    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert files == {
         *(f"events/{index:06d}.jsonl" for index in range(4)),
         f"documents/{DIGEST}",
@@ -227,9 +223,7 @@ def test_a_hostile_manifest(text: str, tmp_path: Path) -> None:
     assert "manifest" in found
 
 
-@pytest.mark.parametrize(
-    "name", ["manifest.json", "vkey", "checkpoint", "checkpoints", "events/000001.jsonl"]
-)
+@pytest.mark.parametrize("name", ["manifest.json", "vkey", "checkpoint", "checkpoints", "events/000001.jsonl"])
 @pytest.mark.parametrize("how", ["missing", "folder", "link", "not_text", "huge", "empty", "cut"])
 def test_any_file_damaged_in_any_way_is_a_finding(name: str, how: str, tmp_path: Path) -> None:
     export(tmp_path / "out", sizes=(40, 100))

@@ -75,8 +75,7 @@ def test_an_honest_ledger_holds() -> None:
     assert check(HONEST) == LedgerReport(40, frontier.root(), 4, 40, ())
     assert check(HONEST, NOTES, (NOTES[-1],)).problems == ()
     as_text = [
-        (seq, body.decode() if isinstance(body, bytes) else body, leaf, columns)
-        for seq, body, leaf, columns in HONEST
+        (seq, body.decode() if isinstance(body, bytes) else body, leaf, columns) for seq, body, leaf, columns in HONEST
     ]
     assert check(as_text) == check(HONEST)
 
@@ -154,7 +153,7 @@ def test_a_column_with_the_escaped_text_is_not_the_value() -> None:
     assert '"Z"' in columns[2]
     escaped = (*columns[:2], columns[2].replace('"', '\\"'), *columns[3:])
     assert "column actor" in problems(with_row(3, (seq, body, leaf, escaped)))
-    _, body, leaf, columns = changed_event(0, step='a"b')
+    _, body, leaf, columns = changed_event(0, step='a"b', actor="a", case="c")
     signed = notes([(0, body, leaf, columns)], (1,))
     assert check([(0, body, leaf, columns)], signed).problems == ()
     assert "column step" in problems([(0, body, leaf, (*columns[:5], 'a\\"b'))], signed)
@@ -220,8 +219,7 @@ def test_an_older_copy_put_back_whole_is_shown_by_the_witness_only() -> None:
     older = HONEST[:25], NOTES[:3]
     assert check(*older).problems == ()
     assert (
-        problems(*older, (NOTES[3],))
-        == "a witnessed checkpoint signs 40 events, the ledger has 25: its tail is gone"
+        problems(*older, (NOTES[3],)) == "a witnessed checkpoint signs 40 events, the ledger has 25: its tail is gone"
     )
     assert "signs 40 events, the ledger has 0" in problems([], [], (NOTES[3],))
 
@@ -229,9 +227,7 @@ def test_an_older_copy_put_back_whole_is_shown_by_the_witness_only() -> None:
 def test_a_fork_is_shown_by_the_witness() -> None:
     other = [*HONEST[:39], changed_event(39, data={"n": -1})]
     assert check(other, notes(other)).problems == ()
-    assert "two roots are signed for 40 events, one stored, one witnessed" in problems(
-        other, notes(other), (NOTES[3],)
-    )
+    assert "two roots are signed for 40 events, one stored, one witnessed" in problems(other, notes(other), (NOTES[3],))
     longer = [*other, row(40, event(1))]
     found = problems(longer, notes(longer, (41,)), (NOTES[3],))
     assert found == "the first 40 events are not those that the witnessed checkpoint signs"
@@ -253,9 +249,7 @@ def test_everything_rewritten_without_the_key() -> None:
     assert signed_by_another.count("not signed by a known key") == 4
 
 
-@pytest.mark.parametrize(
-    "note", ["", "nonsense", NOTES[0].partition("\n\n")[0] + "\n", "x" * 100_000, NOTES[0][:-9]]
-)
+@pytest.mark.parametrize("note", ["", "nonsense", NOTES[0].partition("\n\n")[0] + "\n", "x" * 100_000, NOTES[0][:-9]])
 def test_a_stored_text_that_is_no_checkpoint(note: str) -> None:
     assert len(check(HONEST, [*NOTES, note]).problems) == 1
 
@@ -277,10 +271,7 @@ def test_too_few_or_too_many_columns(columns: Any) -> None:
 
 
 def test_a_thousand_problems_are_counted_and_not_all_told() -> None:
-    rows = [
-        (seq, body, bytes(32), columns)
-        for seq, body, _, columns in [row(n, event(n % 40)) for n in range(1000)]
-    ]
+    rows = [(seq, body, bytes(32), columns) for seq, body, _, columns in [row(n, event(n % 40)) for n in range(1000)]]
     report = check(rows, notes(rows, (1,)))
     assert len(report.problems) == 101
     assert report.problems[-1] == "and 901 more"

@@ -62,9 +62,7 @@ def test_events_stand_in_order_and_whole(store: Store, journal: Journal) -> None
 def test_a_step_is_written_once(store: Store, journal: Journal) -> None:
     journal.append_now(begun("a1"))
     with pytest.raises(Moved, match="step"):
-        journal.append_now(
-            Event("approval.void", "remit", {"number": 1, "why": "x"}, "c", "a2", "void:1"), begun("a1")
-        )
+        journal.append_now(Event("approval.void", "remit", {"number": 1, "why": "x"}, "c", "a2", "void:1"), begun("a1"))
     assert head(store)[0] == 1, "an append that is refused leaves nothing, its other events neither"
     journal.close()
 
@@ -175,9 +173,7 @@ def test_one_clash_does_not_fail_its_neighbours(store: Store, journal: Journal) 
     journal.close()
 
 
-def test_a_commit_that_fails_says_so_and_leaves_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_that_fails_says_so_and_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(store)
     real = store.transaction
 
@@ -202,9 +198,7 @@ def test_after_closing_appends_are_refused(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "data", [{"x": 1.5}, {"x": float("nan")}, {"x": "\ud800"}, {"ü": 1}, {"x": 2**60}, {"x": object()}]
 )
-def test_what_has_no_canonical_form_is_refused(
-    store: Store, journal: Journal, data: dict[str, object]
-) -> None:
+def test_what_has_no_canonical_form_is_refused(store: Store, journal: Journal, data: dict[str, object]) -> None:
     with pytest.raises(BadInput):
         journal.append_now(Event("outcome.recorded", "x", data))  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="expected one of"):
@@ -229,9 +223,7 @@ class _Slowly:
 
 
 _OPS = st.lists(
-    st.tuples(
-        st.sampled_from(["begin", "finish", "fail"]), st.integers(0, 5), st.integers(0, 40), st.integers(0, 2)
-    ),
+    st.tuples(st.sampled_from(["begin", "finish", "fail"]), st.integers(0, 5), st.integers(0, 40), st.integers(0, 2)),
     max_size=25,
 )
 

@@ -76,9 +76,7 @@ def tiles_over(size: int, kept: dict[tuple[int, int], bytes] | None = None) -> T
         assert (level, index) not in store, "a tile is written once"
         store[level, index] = data
 
-    return Tiles(
-        lambda level, index: store.get((level, index)), put, lambda start, end: LEAVES[start : min(end, size)]
-    )
+    return Tiles(lambda level, index: store.get((level, index)), put, lambda start, end: LEAVES[start : min(end, size)])
 
 
 def test_roots_of_all_small_trees() -> None:
@@ -223,10 +221,7 @@ def plain_subtree_subproof(first: int, last: int, start: int, end: int, whole: b
 def test_subtree_proofs_of_all_small_trees_verify_and_fit_no_other_subtree() -> None:
     for size in range(1, 34):
         subtrees = [
-            (start, end)
-            for start in range(size)
-            for end in range(start + 1, size + 1)
-            if is_plain_subtree(start, end)
+            (start, end) for start in range(size) for end in range(start + 1, size + 1) if is_plain_subtree(start, end)
         ]
         for start, end in subtrees:
             proof = plain_subtree_subproof(start, end, 0, size, True)
@@ -280,10 +275,14 @@ def test_a_lost_tile_is_made_up_from_the_level_below() -> None:
     assert tree_root(66_000, tiles_over(66_000, kept).node) == plain_root(0, 66_000)
 
 
-def test_a_torn_tile_and_missing_leaves_are_named() -> None:
-    torn = Tiles(lambda level, index: bytes(100), lambda *_: None, lambda start, end: LEAVES[start:end])
-    with pytest.raises(LedgerBroken, match="tile 0/0: 100 bytes"):
+@pytest.mark.parametrize("size", [0, 100, 8191, 8193])
+def test_a_torn_tile_is_named(size: int) -> None:
+    torn = Tiles(lambda level, index: bytes(size), lambda *_: None, lambda start, end: LEAVES[start:end])
+    with pytest.raises(LedgerBroken, match=f"tile 0/0: {size} bytes"):
         torn.node(0, 0)
+
+
+def test_missing_leaves_are_named() -> None:
     with pytest.raises(LedgerBroken, match="leaves 8 to 16: got 2"):
         tiles_over(10).node(3, 1)
 

@@ -216,9 +216,7 @@ def test_evidence_cannot_fill_the_disk(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(list(tmp_path.glob("*.refused-*"))) == 3
 
 
-@pytest.mark.parametrize(
-    "origin", ["../../etc/passwd", "a/b", "..", "x" * 250, "\u00e9\u00e8", "a_b", "C:\\x", "-rf"]
-)
+@pytest.mark.parametrize("origin", ["../../etc/passwd", "a/b", "..", "x" * 250, "\u00e9\u00e8", "a_b", "C:\\x", "-rf"])
 def test_no_origin_leads_out_of_the_folder(origin: str, tmp_path: Path) -> None:
     folder = tmp_path / "witness"
     signer = Signer(origin, Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -422,8 +420,6 @@ def test_addresses_that_are_not_taken(url: str) -> None:
         UrlWitness(url)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://witness.example/remit", "http://localhost:8000", "http://[::1]:80/x"]
-)
+@pytest.mark.parametrize("url", ["https://witness.example/remit", "http://localhost:8000", "http://[::1]:80/x"])
 def test_addresses_that_are_taken(url: str) -> None:
     UrlWitness(url)

@@ -29,19 +29,13 @@ EVENTS = 40
 SEGMENT = 16
 SIGNED_AT = (1, 16, 25, 40)
 HONEST = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(sha256(b"remit test vectors: honest").digest()))
-STRANGER = Signer(
-    ORIGIN, Ed25519PrivateKey.from_private_bytes(sha256(b"remit test vectors: stranger").digest())
-)
+STRANGER = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(sha256(b"remit test vectors: stranger").digest()))
 MANIFEST_TEXT = b"agent: carrier-choice\nowner: ana.sousa\n"
-POLICY_TEXT = (
-    '@id("hold") @reason("safety hold") forbid (principal, action, resource);\n# gepr\u00fcft\n'.encode()
-)
+POLICY_TEXT = '@id("hold") @reason("safety hold") forbid (principal, action, resource);\n# gepr\u00fcft\n'.encode()
 DOCUMENTS = {sha256(text).hexdigest(): text for text in (MANIFEST_TEXT, POLICY_TEXT)}
 
 
-def event(
-    number: int, kind: str, actor: str, data: Json, action: str = "", step: str = "", case: str = ""
-) -> bytes:
+def event(number: int, kind: str, actor: str, data: Json, action: str = "", step: str = "", case: str = "") -> bytes:
     """Return one body; its time follows from its number."""
     at = f"2026-11-21T09:{number // 60:02d}:{number % 60:02d}.000000Z"
     names = {"action": action, "actor": actor, "at": at, "case": case, "kind": kind, "step": step}
@@ -64,9 +58,7 @@ def bodies() -> list[bytes]:
             made.append(event(len(made), kind, actor, data, action, step, case))
     while len(made) < EVENTS:
         outcome: Json = {"right": True, "said_by": 'Zo\u00eb "Z" M\u00fcller', "value": {"late_days": 0}}
-        made.append(
-            event(len(made), "outcome.recorded", "tracking", outcome, case=f"SHIP-{len(made) - 37:03d}")
-        )
+        made.append(event(len(made), "outcome.recorded", "tracking", outcome, case=f"SHIP-{len(made) - 37:03d}"))
     return made
 
 
@@ -152,9 +144,7 @@ def changed(arrange: Callable[[list[bytes]], list[bytes]]) -> Callable[[Path], N
 def edited_in_place(folder: Path) -> None:
     """Change an amount in the file and nothing else."""
     segment = folder / "events" / "000000.jsonl"
-    segment.write_bytes(
-        segment.read_bytes().replace(b'"expected_cost_minor":90001', b'"expected_cost_minor":10001')
-    )
+    segment.write_bytes(segment.read_bytes().replace(b'"expected_cost_minor":90001', b'"expected_cost_minor":10001'))
 
 
 def re_chained(folder: Path) -> None:

@@ -20,9 +20,7 @@ MISSING: Final = object()
 """What `walk` gives when nothing stands at a path."""
 
 _DIGITS_SAFE: Final = 15
-_EPOCH_SECONDS: Final = range(
-    1_000_000_000, 253_402_300_800
-)  # 2001 to 9999; below, YYYYMMDD would be taken for one
+_EPOCH_SECONDS: Final = range(1_000_000_000, 253_402_300_800)  # 2001 to 9999; below, YYYYMMDD would be taken for one
 
 
 def parse_answer(body: bytes) -> Json:

@@ -194,15 +194,12 @@ class _OAuth2:
         client, secret = self._client, self._client.secret()
         form = {"grant_type": "client_credentials", "scope": client.scope, "audience": client.audience}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        secrets: tuple[Secret, ...] = (secret,)
-        if client.in_body:
+                if client.in_body:
             form |= {"client_id": client.id, "client_secret": secret.reveal()}
         else:
-            value, coded = _basic(quote_plus(client.id), Secret(quote_plus(secret.reveal())))
-            headers["Authorization"] = value
-            secrets = (secret, coded)
+            headers["Authorization"], _ = _basic(quote_plus(client.id), Secret(quote_plus(secret.reveal())))
         body = urlencode({key: text for key, text in form.items() if text}).encode()
-        return HttpRequest("POST", client.url, headers, body, secrets)
+        return HttpRequest("POST", client.url, headers, body, (secret,))
 
 
 def _basic(user: str, secret: Secret) -> tuple[str, Secret]:
@@ -211,9 +208,7 @@ def _basic(user: str, secret: Secret) -> tuple[str, Secret]:
     return f"Basic {coded}", Secret(coded)
 
 
-def open_authentication(
-    opening: Opening, base: str, timeout_seconds: float, timing: Timing
-) -> Authentication:
+def open_authentication(opening: Opening, base: str, timeout_seconds: float, timing: Timing) -> Authentication:
     """Open the key ``auth`` of a description; what is wrong is noted in ``opening``."""
     auth: Mapping[str, Any] = opening.system.value.get("auth", {"kind": "none"})
     name, kind = opening.system.name, auth["kind"]

@@ -18,9 +18,7 @@ from remit.errors import BadInput
 __all__ = ["Secret", "is_reference", "read_secret", "redact"]
 
 BYTES_MAX: Final = 65_536
-_REFERENCE: Final = re.compile(
-    r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\r\n]+|keyring:[^/\x00\r\n]+/[^\x00\r\n]+"
-)
+_REFERENCE: Final = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\x00\r\n]+|keyring:[^/\x00\r\n]+/[^\x00\r\n]+")
 _SHOWN: Final = "***"
 LENGTH_MIN: Final = 4  # shorter texts stand in ordinary words by chance
 
@@ -93,9 +91,7 @@ def _from_file(path: Path) -> str:
                 raise BadInput(f"secret file {path} is not a regular file")
             if os.name == "posix" and status.st_mode & 0o077:
                 mode = stat.S_IMODE(status.st_mode)
-                raise BadInput(
-                    f"secret file {path} can be read by others: got mode {mode:04o}, expected 0600"
-                )
+                raise BadInput(f"secret file {path} can be read by others: got mode {mode:04o}, expected 0600")
             data = file.read(BYTES_MAX + 1)
     except OSError as error:
         raise BadInput(f"secret file {path} cannot be read: {error.strerror}") from None

@@ -104,9 +104,7 @@ class DatabaseConnector:
             if "lookup" not in asking:
                 raise CannotTell(f"{what}: its description has no lookup")
             bound = _bound(what, asking["lookup"], {**arguments, "key": key})
-            rows = await self._reading(
-                lambda: self._database.first_rows(asking["lookup"], bound), what, arguments
-            )
+            rows = await self._reading(lambda: self._database.first_rows(asking["lookup"], bound), what, arguments)
         except Refused as error:
             raise CannotTell(str(error)) from None
         if len(rows) > 1:

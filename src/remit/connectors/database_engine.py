@@ -17,7 +17,7 @@ from remit.errors import BadInput, CannotTell, Refused, Unreachable
 from remit.vocabulary import Json
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Engine, Transaction
 
 __all__ = ["COUNTED_MAX", "Change", "DatabaseEngine", "recorded"]
 
@@ -153,14 +153,15 @@ class DatabaseEngine:
             try:
                 row = self._looked_up(connection, change) or self._execute(connection, change)
             except IntegrityError:
-                transaction.rollback()
-                meanwhile = self._done_meanwhile(connection, change)
+                meanwhile = self._done_meanwhile(connection, transaction, change)
                 if meanwhile is None:
                     raise
                 return meanwhile
             except BaseException:
-                with contextlib.suppress(Exception):  # a lost connection was rolled back by the server
+                try:
                     transaction.rollback()
+                except Exception:  # a lost connection was rolled back by the server
+                    connection.invalidate()
                 raise
             try:
                 transaction.commit()
@@ -172,9 +173,12 @@ class DatabaseEngine:
                 raise CannotTell(f"the commit failed ({type(error).__name__})") from None
             return row
 
-    def _done_meanwhile(self, connection: Connection, change: Change) -> dict[str, Any] | None:
+    def _done_meanwhile(
+        self, connection: Connection, transaction: Transaction, change: Change
+    ) -> dict[str, Any] | None:
         """Look whether the row that is in the way is that of another attempt with the same key."""
         try:
+            transaction.rollback()
             return self._looked_up(connection, change)
         except Exception as error:
             raise CannotTell(f"refused, then its lookup failed ({type(error).__name__})") from None

@@ -85,9 +85,7 @@ def _check_effect(document: Document, path: PathKey, asking: Mapping[str, Any]) 
     if problem:
         found.append(document.finding((*path, "lookup"), f"{name}: lookup: {problem}"))
     found += [
-        document.finding(
-            (*path, key), f"{name}: {key} must bind :key", "so that what was done is found again"
-        )
+        document.finding((*path, key), f"{name}: {key} must bind :key", "so that what was done is found again")
         for key in ("execute", "lookup")
         if "key" not in bound_names(asking[key])
     ]

@@ -106,13 +106,9 @@ class DropFolder:
                     if number >= ENTRIES_MAX:
                         raise Unreachable(f"more than {ENTRIES_MAX} files in the folder")
                     # A link could lead out of the folder; only what lies in it counts.
-                    if fnmatch.fnmatchcase(entry.name, self._pattern) and entry.is_file(
-                        follow_symlinks=False
-                    ):
+                    if fnmatch.fnmatchcase(entry.name, self._pattern) and entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
-                        found.append(
-                            _Candidate(entry.name, status.st_size, status.st_mtime_ns, status.st_ino)
-                        )
+                        found.append(_Candidate(entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
         except OSError as error:
             raise Unreachable(f"the folder cannot be read: {error.strerror}") from None
         return found
@@ -133,9 +129,7 @@ def _read_unchanged(folder: Path, candidate: _Candidate) -> bytes:
     if candidate.size_bytes > BYTES_MAX:
         raise BadInput(f"larger than {BYTES_MAX} bytes: got {candidate.size_bytes}")
     # Between listing and opening the name may have come to mean something else.
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(folder / candidate.name, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BadInput("not a regular file")

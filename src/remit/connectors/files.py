@@ -174,14 +174,10 @@ def check_files(document: Document) -> tuple[Finding, ...]:
     if "observed" in layout:
         ranges["layout", "observed", ""] = layout["observed"]
         if not layout.get("header"):
-            found.append(
-                document.finding(("layout", "observed"), "observed: stands in a header; there is none")
-            )
+            found.append(document.finding(("layout", "observed"), "observed: stands in a header; there is none"))
     for path, (first, last) in ranges.items():
         if last < first:
-            found.append(
-                document.finding(path, f"columns {first} to {last}: the last comes before the first")
-            )
+            found.append(document.finding(path, f"columns {first} to {last}: the last comes before the first"))
     for section in ("reads", "lists"):
         for name, asking in document.value.get(section, {}).items():
             used = {("where", column): column for column in asking.get("where", {})}

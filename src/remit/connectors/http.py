@@ -197,9 +197,7 @@ def _unreachable_unless_json(what: str, answer: HttpAnswer) -> Json:
         raise Unreachable(f"{what}: the answer is {error}") from None
 
 
-def _items(
-    what: str, asking: Mapping[str, Any], value: Json, parameters: Mapping[str, Json]
-) -> list[dict[str, Json]]:
+def _items(what: str, asking: Mapping[str, Any], value: Json, parameters: Mapping[str, Json]) -> list[dict[str, Json]]:
     """Return the records in an answer, those that ``where`` wants.
 
     Raises:
@@ -234,9 +232,7 @@ def _open(system: SystemFile, environment: Mapping[str, str] | None, timing: Tim
     opening.finish()
     authentication = open_authentication(opening, base, limits.timeout_seconds, timing)
     opening.finish()
-    attempts = HttpAttempts(
-        HttpExchange(base, limits.at_once), authentication, Pace(system.name, limits, timing)
-    )
+    attempts = HttpAttempts(HttpExchange(base, limits.at_once), authentication, Pace(system.name, limits, timing))
     return HttpConnector(system, base, attempts, local)
 
 

@@ -172,6 +172,9 @@ def _said(answer: HttpAnswer, sent: Mapping[str, Json]) -> str:
 def _with(request: HttpRequest, credential: Credential) -> HttpRequest:
     url = request.url
     if credential.query:
-        url += ("&" if "?" in url else "?") + urlencode(dict(credential.query), quote_via=quote)
+        # Systems that give the address of the next page put our own key into it.
+        path, _, query = url.partition("?")
+        parts = [part for part in query.split("&") if part and part.partition("=")[0] not in credential.query]
+        url = path + "?" + "&".join([*parts, urlencode(dict(credential.query), quote_via=quote)])
     headers = {**request.headers, **credential.headers}
     return HttpRequest(request.method, url, headers, request.body, credential.secrets)

@@ -46,9 +46,7 @@ def _named(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "propertyNames": NAMES, "additionalProperties": item}
 
 
-_READ: Final = _closed(
-    _ASKING | {"items": _WALK, "where": _QUERY, "value": _WALK, "observed": _WALK, "record": _WALK}
-)
+_READ: Final = _closed(_ASKING | {"items": _WALK, "where": _QUERY, "value": _WALK, "observed": _WALK, "record": _WALK})
 _LIST: Final = _closed(_ASKING | {"items": _WALK, "paging": PAGING_SCHEMA})
 _LOOKUP: Final = _closed(_ASKING | {"items": _WALK, "where": _QUERY})
 _DOES: Final = _closed(
@@ -128,19 +126,13 @@ def _check_asking(document: Document, path: PathKey, asking: Mapping[str, Any]) 
     verbs = [verb for verb in _VERBS if verb in asking]
     if len(verbs) != 1:
         got = " and ".join(verbs) or "none"
-        found.append(
-            document.finding(path, f"{path[-1]}: one method and path is needed: got {got}", "get: /path")
-        )
+        found.append(document.finding(path, f"{path[-1]}: one method and path is needed: got {got}", "get: /path"))
     if "get" in asking and "body" in asking:
         found.append(document.finding((*path, "body"), "a GET carries no body", "use query:"))
     if "where" in asking and "items" not in asking:
-        found.append(
-            document.finding((*path, "where"), "where: needs items:, the place of the list it filters")
-        )
+        found.append(document.finding((*path, "where"), "where: needs items:, the place of the list it filters"))
     found += [
-        document.finding(
-            (*path, "headers", header), f"header {header} is not set by hand", "use auth:, body: or url:"
-        )
+        document.finding((*path, "headers", header), f"header {header} is not set by hand", "use auth:, body: or url:")
         for header in asking.get("headers", {})
         if header.lower() in _OURS
     ]

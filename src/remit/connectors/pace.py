@@ -175,9 +175,7 @@ class Pace:
         try:
             how = self._breaker.enter()
             if how is None:
-                raise Unreachable(
-                    f"{self._system}: it failed {FAILURES_MAX} times in a row and is left alone for now"
-                )
+                raise Unreachable(f"{self._system}: it failed {FAILURES_MAX} times in a row and is left alone for now")
             turn = Turn()
             try:
                 await self._rate()
@@ -199,9 +197,7 @@ class Pace:
             return
         wait_seconds = self._bucket.take(QUEUE_SECONDS_MAX)
         if wait_seconds is None:
-            raise Unreachable(
-                f"{self._system}: more calls wait than its rate serves in {QUEUE_SECONDS_MAX:.0f} s"
-            )
+            raise Unreachable(f"{self._system}: more calls wait than its rate serves in {QUEUE_SECONDS_MAX:.0f} s")
         if wait_seconds:
             await self.timing.sleep(wait_seconds)
 

@@ -139,9 +139,7 @@ def conceal(text: str, parameters: Mapping[str, Json]) -> str:
     What systems say about a refusal repeats what they were sent; that may be personal and must not reach the
     ledger. Texts shorter than three characters are left.
     """
-    texts = [
-        (name, value) for name, value in parameters.items() if isinstance(value, str) and len(value) >= 3
-    ]
+    texts = [(name, value) for name, value in parameters.items() if isinstance(value, str) and len(value) >= 3]
     for name, value in sorted(texts, key=lambda pair: len(pair[1]), reverse=True):
         text = text.replace(value, f"${name}")
     return text

@@ -154,7 +154,5 @@ def secrets_written_out(document: Document) -> tuple[Finding, ...]:
             advice = "write env:NAME, file:PATH or keyring:SERVICE/USER"
             found.append(document.finding(path, "a secret is named here, never written", advice))
         elif isinstance(at, str) and _PASSWORD.search(at):
-            found.append(
-                document.finding(path, "a password stands in this address", "write ${NAME}, or use secret:")
-            )
+            found.append(document.finding(path, "a password stands in this address", "write ${NAME}, or use secret:"))
     return tuple(found)

@@ -55,9 +55,7 @@ def fleet(store: Store) -> tuple[AgentRecord, ...]:
 
 def _record(agent: str, counts: Mapping[str, Any]) -> AgentRecord:
     get = counts.get
-    reasons = {
-        (verdict, rule): count for verdict, rules in get("reasons", {}).items() for rule, count in rules.items()
-    }
+    reasons = {(verdict, rule): count for verdict, rules in get("reasons", {}).items() for rule, count in rules.items()}
     return AgentRecord(
         agent,
         get("seen", 0), get("allow", 0), get("escalate", 0), get("deny", 0), reasons, get("begun", 0),

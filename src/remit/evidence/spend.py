@@ -30,9 +30,7 @@ def spend(store: Store) -> tuple[Spend, ...]:
     state = up_to_date(store, "spend", _VERSION, lambda: {"caps": {}, "refused": {}}, _step, ("action.decided",))
     used: dict[str, int] = {str(key): int(value) for key, value in store.read("select key, used from counter")}
     refused: Mapping[str, int] = state["refused"]
-    return tuple(
-        Spend(key, used.get(key, 0), cap, refused.get(key, 0)) for key, cap in sorted(state["caps"].items())
-    )
+    return tuple(Spend(key, used.get(key, 0), cap, refused.get(key, 0)) for key, cap in sorted(state["caps"].items()))
 
 
 def _step(state: dict[str, Any], recorded: RecordedEvent) -> None:

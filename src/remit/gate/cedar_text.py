@@ -74,6 +74,11 @@ class Statement:
                 low = middle + 1
             else:
                 high = middle
+        # The engine may look one token further than the one it names.
+        named = re.search(r"unexpected token `(.+)`", words, re.DOTALL)
+        for word, offset in reversed(self.tokens[:low]):
+            if named is not None and word == named[1]:
+                return offset
         return self.tokens[low - 1][1]
 
     def _ends_too_soon(self, parse: Callable[[str], object], count: int) -> bool:

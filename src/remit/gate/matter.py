@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from remit.canonical import canonical, digest, digest_bytes
+from remit.canonical import canonical, digest, digest_bytes, parse
 from remit.document import compile_schema
 from remit.errors import BadInput
 from remit.gate.fact_form import sound_facts
@@ -81,7 +81,7 @@ def hear(
     touches: tuple[str, ...] = ()
     key: str | None = None
     if not problem and grant is not None:
-        problem = _argument_check(manifest, action.name)(action.arguments) or ""
+        problem = _ill_formed(manifest, action)
         if not problem:
             touches, key, problem = _names(grant, action.arguments)
     return Matter(
@@ -97,6 +97,14 @@ def hear(
         key,
         _granted(manifest, standing),
     )
+
+
+def _ill_formed(manifest: Manifest, action: Action) -> str:
+    """What is wrong with the arguments, in words that do not depend on the order they came in."""
+    check = _argument_check(manifest, action.name)
+    if check(action.arguments) is None:
+        return ""
+    return check(parse(canonical(action.arguments))) or "the arguments are not of the form asked for"
 
 
 def _recorded(action: Action) -> tuple[str, str]:

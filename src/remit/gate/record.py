@@ -86,7 +86,7 @@ def action_digest(action: Action) -> str:
 
 
 def facts_data(facts: Mapping[str, Fact]) -> list[Json]:
-    """``facts`` as plain JSON, sorted by name; one that cannot be recorded is written as missing, with why."""
+    """``facts`` as plain JSON, sorted by name; one that cannot be recorded is missing, and says why."""
     return [_fact_data(fact) for fact in sound_facts(facts).values()]
 
 

@@ -89,9 +89,7 @@ class Signer:
                     raise BadInput(f"{path}: not a plain file")
                 if state.st_mode & 0o077:
                     mode = stat.S_IMODE(state.st_mode)
-                    raise BadInput(
-                        f"{path}: others may read the signing key: got mode {mode:04o}, expected 0600"
-                    )
+                    raise BadInput(f"{path}: others may read the signing key: got mode {mode:04o}, expected 0600")
                 data = stream.read(_KEY_BYTES_MAX + 1)
         except OSError as error:
             raise StoreUnavailable(f"{path}: the signing key cannot be read: {error.strerror}") from None

@@ -180,9 +180,7 @@ def _write_lines(batch: Sequence[bytes | str], tree: RootsAt) -> bytes:
     raw = [body.encode() if isinstance(body, str) else body for body in batch]
     for offset, body in enumerate(raw):
         if b"\n" in body or len(body) > BODY_BYTES_MAX:
-            raise LedgerBroken(
-                f"event {tree.frontier.size + offset}: its body is not one line of canonical JSON"
-            )
+            raise LedgerBroken(f"event {tree.frontier.size + offset}: its body is not one line of canonical JSON")
     tree.extend([sha256(b"\0" + body).digest() for body in raw])
     return b"\n".join(raw) + b"\n"
 

@@ -77,9 +77,7 @@ def check_ledger(
             progress(tree.frontier.size)
     size = tree.frontier.size
     for stop in tree.missing:
-        problems.add(
-            f"a {signed.words[stop]} checkpoint signs {stop} events, the ledger has {size}: its tail is gone"
-        )
+        problems.add(f"a {signed.words[stop]} checkpoint signs {stop} events, the ledger has {size}: its tail is gone")
     for stop in tree.wrong:
         problems.add(f"the first {stop} events are not those that the {signed.words[stop]} checkpoint signs")
     if size and not stored:
@@ -167,9 +165,7 @@ class _Rows:
         self._next = wanted
         self._tree.extend(leaves)
 
-    def _examine(
-        self, wanted: int, seq: int, body: bytes | str, stored: bytes, leaf: bytes, columns: Columns
-    ) -> None:
+    def _examine(self, wanted: int, seq: int, body: bytes | str, stored: bytes, leaf: bytes, columns: Columns) -> None:
         if seq != wanted:
             found = "is missing" if type(seq) is int and seq > wanted else "is out of place"
             self._problems.add(f"event {wanted} {found}: the next row is event {seq!r:.40}")

@@ -173,17 +173,13 @@ class Tiles:
         data = self._get(level, tile)
         if data is not None:
             if len(data) != TILE_WIDTH * _HASH_BYTES:
-                raise LedgerBroken(
-                    f"tile {level}/{tile}: {len(data)} bytes, expected {TILE_WIDTH * _HASH_BYTES}"
-                )
+                raise LedgerBroken(f"tile {level}/{tile}: {len(data)} bytes, expected {TILE_WIDTH * _HASH_BYTES}")
             return _split(data[offset * _HASH_BYTES : (offset + count) * _HASH_BYTES])
         if level:
             return [self._tile_root(level - 1, index) for index in range(start, start + count)]
         found = list(self._leaves(start, start + count))
         if len(found) != count or any(len(leaf) != _HASH_BYTES for leaf in found):
-            raise LedgerBroken(
-                f"leaves {start} to {start + count}: got {len(found)} hashes, expected {count}"
-            )
+            raise LedgerBroken(f"leaves {start} to {start + count}: got {len(found)} hashes, expected {count}")
         return found
 
     def _tile_root(self, level: int, index: int) -> bytes:

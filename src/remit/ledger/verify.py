@@ -14,7 +14,6 @@ proofs), C2SP signed-note and tlog-checkpoint (notes), RFC 8032 section 5.1 (Ed2
 
 from __future__ import annotations
 
-import argparse
 import base64
 import functools
 import json
@@ -102,9 +101,7 @@ class Frontier:
             raise ValueError("a subtree root has 32 bytes")
         self.size = size
         smallest_first = iter(reversed(roots))
-        self._kept = [
-            next(smallest_first) if size >> level & 1 else b"" for level in range(size.bit_length())
-        ]
+        self._kept = [next(smallest_first) if size >> level & 1 else b"" for level in range(size.bit_length())]
 
     @property
     def roots(self) -> tuple[bytes, ...]:
@@ -202,9 +199,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
     return last == 0 and reached == root
 
 
-def verify_consistency(
-    old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> bool:
+def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
     """Whether ``proof`` shows that the tree of ``old_size`` leaves begins that of ``new_size``.
 
     An empty old tree proves nothing and is refused. Source: RFC 9162 2.1.4.2.
@@ -534,9 +529,7 @@ def open_checkpoint(
                 raise BadNote(f"checkpoint at {checkpoint.size}: the signature of {name} is false")
             signed = signed or name == checkpoint.origin
     if not signed:
-        raise BadNote(
-            f"checkpoint at {checkpoint.size} of {checkpoint.origin[:80]}: not signed by a known key"
-        )
+        raise BadNote(f"checkpoint at {checkpoint.size} of {checkpoint.origin[:80]}: not signed by a known key")
     return checkpoint
 
 
@@ -612,9 +605,7 @@ def _read_manifest(text: str) -> _Manifest:
         value = json.loads(text)
         if value["format"] != EXPORT_FORMAT:
             raise _Damaged(f"manifest.json: format {value['format']!r:.40}, expected {EXPORT_FORMAT!r}")
-        segments = tuple(
-            _Segment(entry["file"], entry["events"], entry["sha256"]) for entry in value["segments"]
-        )
+        segments = tuple(_Segment(entry["file"], entry["events"], entry["sha256"]) for entry in value["segments"])
         manifest = _Manifest(value["origin"], value["size"], segments)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _Damaged(f"manifest.json is not a manifest: {type(error).__name__}: {error!s:.60}") from None
@@ -716,9 +707,7 @@ class _ExportCheck:
     def _expect(self, checkpoint: Checkpoint, where: str) -> None:
         root = self.roots.setdefault(checkpoint.size, checkpoint.root)
         if root != checkpoint.root:
-            self._problem(
-                f"{where}: a second root is signed for {checkpoint.size} events: the history was forked"
-            )
+            self._problem(f"{where}: a second root is signed for {checkpoint.size} events: the history was forked")
 
     def _notes(self, keys: Sequence[VerifierKey], size: int) -> None:
         count, largest = 0, -1
@@ -751,9 +740,7 @@ class _ExportCheck:
         if size > signed:
             self._problem(f"{size - signed} events stand after the latest checkpoint, unsigned")
         for stop in tree.missing:
-            self._problem(
-                f"{stop} events were signed, here are {size}: the tail was cut, or an older copy put back"
-            )
+            self._problem(f"{stop} events were signed, here are {size}: the tail was cut, or an older copy put back")
         for stop in tree.wrong:
             self._problem(f"the first {stop} events are not those that were signed: the root differs")
         if self.witnessed:
@@ -772,9 +759,7 @@ class _ExportCheck:
                 tree.extend([sha256(b"\0" + body).digest() for body in bodies])
                 self.progress("events", tree.frontier.size)
         if tree.frontier.size - before != segment.events:
-            self._problem(
-                f"{segment.file}: {tree.frontier.size - before} events, the manifest says {segment.events}"
-            )
+            self._problem(f"{segment.file}: {tree.frontier.size - before} events, the manifest says {segment.events}")
         if digest.hexdigest() != segment.sha256:
             self._problem(f"{segment.file}: its SHA-256 is not the manifest's")
 
@@ -843,11 +828,11 @@ def _read_witnessed(path: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0 where the export holds, 1 where it is broken, 2 where it cannot be asked."""
+    import argparse
+
     parser = argparse.ArgumentParser(description="Check an exported remit ledger.")
     parser.add_argument("folder", metavar="DIR", help="the export")
-    parser.add_argument(
-        "--key", action="append", default=[], metavar="VKEY", help="the key you trust, as text"
-    )
+    parser.add_argument("--key", action="append", default=[], metavar="VKEY", help="the key you trust, as text")
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help="a checkpoint you or a witness kept"
     )

@@ -244,9 +244,7 @@ class UrlWitness:
                 f"they do not grow out of those it has seen"
             )
         if status in (400, 403, 404):
-            why = {404: "it does not know this ledger", 403: "it does not know this key"}.get(
-                status, "bad request"
-            )
+            why = {404: "it does not know this ledger", 403: "it does not know this key"}.get(status, "bad request")
             return Refused(f"the witness at {self._url} refused {new.origin}: {why}")
         return Unreachable(f"the witness at {self._url} answered with status {status}")
 
@@ -302,14 +300,7 @@ def _check_url(url: str) -> None:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    if (
-        not host
-        or parts.username
-        or parts.query
-        or parts.fragment
-        or not url.isascii()
-        or not url.isprintable()
-    ):
+    if not host or parts.username or parts.query or parts.fragment or not url.isascii() or not url.isprintable():
         raise BadInput(f"witness: got {url!r:.80}, expected an address like https://witness.example/remit")
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
         raise BadInput(f"witness: got {url!r:.80}, expected https, or http on this machine")

@@ -75,9 +75,7 @@ class Answer:
 
 def shown_facts(facts: Mapping[str, Fact]) -> dict[str, Json]:
     """Return what a person is shown of the facts, without ages: values, sources and records."""
-    return {
-        name: {"value": fact.value, "source": fact.source, "record": fact.record} for name, fact in facts.items()
-    }
+    return {name: {"value": fact.value, "source": fact.source, "record": fact.record} for name, fact in facts.items()}
 
 
 def asked_event(
@@ -120,7 +118,11 @@ def overdue_event(pending: Pending, now: datetime) -> Event | None:
     chain: Chain = tuple((role, seconds) for role, seconds in pending.data["chain"])
     number, level = pending.number, pending.level
     if level >= len(chain):
-        data: dict[str, Json] = {"number": number, "agent": pending.data["agent"], "why": f"nobody answered by {from_moment(pending.due_at)}"}
+        data: dict[str, Json] = {
+            "number": number,
+            "agent": pending.data["agent"],
+            "why": f"nobody answered by {from_moment(pending.due_at)}",
+        }
         return Event("approval.expired", "remit", data, pending.case, pending.action, f"expired:{number}")
     data = {
         "number": number,

@@ -9,8 +9,8 @@ from remit.canonical import to_moment
 from remit.gate.explain import explain
 from remit.gate.record import read_action, read_decision, read_facts
 from remit.ledger.event import RecordedEvent
-from remit.store.engine import Store
 from remit.ledger.query import EventFilter, events_of, find_events
+from remit.store.engine import Store
 
 __all__ = ["account_of"]
 

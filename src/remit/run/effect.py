@@ -49,9 +49,7 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RemitError) else f"{type(error).__name__}: {error}"[:500]
 
 
-async def look_up(
-    desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int
-) -> None:
+async def look_up(desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int) -> None:
     """Find out whether an unclear effect was done, and record what was found.
 
     Done: finished. Certainly not done: done now, if nothing halts it, with the same key. Cannot tell: it stands in the
@@ -84,9 +82,7 @@ async def _ask(connector: Connector | None, begun: Event, arguments: Mapping[str
     raise AssertionError("unreachable")
 
 
-async def _again(
-    desk: Desk, begun: Event, arguments: Mapping[str, Json], problem: str, number: int
-) -> None:
+async def _again(desk: Desk, begun: Event, arguments: Mapping[str, Json], problem: str, number: int) -> None:
     """Do an effect that certainly was not done, under a guard: one process only, and not while it is halted."""
     while True:
         halt = _halted(desk, begun)
@@ -94,7 +90,9 @@ async def _again(
             await _failed(desk, begun, f"{problem}; it was not done, and {halt.scope} is halted since")
             return
         try:
-            await _uncertain(desk, begun, number, f"{problem}; look-up says it was not done", "again", desk.standing.epoch)
+            await _uncertain(
+                desk, begun, number, f"{problem}; look-up says it was not done", "again", desk.standing.epoch
+            )
             break
         except Moved as moved:
             if moved.what != "epoch":
@@ -144,9 +142,7 @@ async def _end(desk: Desk, event: Event) -> bool:
     return True
 
 
-async def _uncertain(
-    desk: Desk, begun: Event, number: int, problem: str, then: str, epoch: int | None = None
-) -> None:
+async def _uncertain(desk: Desk, begun: Event, number: int, problem: str, then: str, epoch: int | None = None) -> None:
     data: dict[str, Json] = {"problem": problem, "then": then, "process": desk.presence.id}
     event = Event("action.uncertain", begun.actor, data, begun.case, begun.action, f"uncertain:{number}")
     try:

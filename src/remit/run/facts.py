@@ -14,9 +14,7 @@ from remit.vocabulary import Action, Fact
 __all__ = ["read_facts"]
 
 
-async def read_facts(
-    action: Action, manifest: Manifest, connectors: Mapping[str, Connector]
-) -> dict[str, Fact]:
+async def read_facts(action: Action, manifest: Manifest, connectors: Mapping[str, Connector]) -> dict[str, Fact]:
     """Read every fact that ``action`` rests on, side by side. One that cannot be read is missing, and says why."""
     grant = manifest.actions.get(action.name)
     if grant is None:

@@ -9,7 +9,7 @@ from typing import Final
 from remit.canonical import from_moment
 from remit.errors import BadInput, Conflict
 from remit.gate.decide import decide
-from remit.gate.record import read_action, action_data, action_digest, decision_data, facts_data, standing_data
+from remit.gate.record import action_data, action_digest, decision_data, facts_data, read_action, standing_data
 from remit.ledger.journal import Guards, Moved
 from remit.ledger.query import events_of
 from remit.ledger.sealing import Sealed, seal, unseal
@@ -93,9 +93,7 @@ def _plain(action: Action) -> None:
         raise BadInput(f"confidence: got {action.confidence_bp}, expected 0 to 10000 basis points")
 
 
-async def edit(
-    desk: Desk, pending: Pending, given: Answer, changed: Mapping[str, Json], roles_of: RolesOf
-) -> Journey:
+async def edit(desk: Desk, pending: Pending, given: Answer, changed: Mapping[str, Json], roles_of: RolesOf) -> Journey:
     """Put another action in place of the one asked about, and judge it anew; the person who edits is its proposer.
 
     The answer to the old question and the new decision are one append: neither is ever there without the other.
@@ -242,7 +240,13 @@ def _begun(desk: Desk, event: Event, manifest: Manifest, action: Action, decisio
 
 
 def _asked(
-    desk: Desk, event: Event, manifest: Manifest, action: Action, decision: Decision, ask: int, facts: Mapping[str, Fact]
+    desk: Desk,
+    event: Event,
+    manifest: Manifest,
+    action: Action,
+    decision: Decision,
+    ask: int,
+    facts: Mapping[str, Fact],
 ) -> Event:
     chain = tuple((step.role, step.within_seconds) for step in manifest.escalation)
     return asked_event(
@@ -260,5 +264,3 @@ def _asked(
         manifest=decision.manifest_digest,
         policies=decision.policies_digest,
     )
-
-

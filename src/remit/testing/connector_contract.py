@@ -105,9 +105,7 @@ async def _check_read(connector: Connector, case: ReadCase) -> None:
             assert reading.observed_at.utcoffset() == timedelta(0), f"{case.name}: observed_at is not in UTC"
     if case.absent is not None:
         missing = await connector.read(case.name, case.absent)
-        assert missing.value is None, (
-            f"{case.name}: a value for a record that is not there: {missing.value!r}"
-        )
+        assert missing.value is None, f"{case.name}: a value for a record that is not there: {missing.value!r}"
         assert missing.problem, f"{case.name}: a missing value must say why"
 
 
@@ -130,9 +128,7 @@ async def _check_effect(connector: Connector, case: EffectCase) -> None:
     if case.knows_keys:
         again = await connector.perform(what, case.arguments, key)
         assert case.count(key) == 1, f"{what}: the same key did it {case.count(key)} times"
-        assert canonical(dict(again.result)) == canonical(dict(done.result)), (
-            f"{what}: another result the second time"
-        )
+        assert canonical(dict(again.result)) == canonical(dict(done.result)), f"{what}: another result the second time"
         await asyncio.gather(*(connector.perform(what, case.arguments, key) for _ in range(3)))
         assert case.count(key) == 1, f"{what}: the same key at once did it {case.count(key)} times"
     if not case.can_look_up:

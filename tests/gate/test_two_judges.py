@@ -1,0 +1,146 @@
+"""The gate and the plain judge agree on every verdict; what was decided can be decided again from its record."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+
+from remit.canonical import canonical
+from remit.errors import BadInput
+from remit.gate.decide import decide
+from remit.gate.judge_again import replay
+from remit.gate.limits import counter_key
+from remit.gate.matter import once_key
+from remit.gate.policy import Rules
+from remit.gate.record import (
+    action_data,
+    action_digest,
+    decision_data,
+    facts_data,
+    read_action,
+    read_decision,
+    read_facts,
+    read_standing,
+    standing_data,
+)
+from remit.manifest.grant import Manifest
+from remit.manifest.load import load_manifest
+from remit.vocabulary import Action, Decision, Fact, Grant, Halt, Scope, Standing
+from tests.gate import plain_gate, worlds
+
+SCHEMA_OF_ANOTHER = "0" * 64
+
+
+def action_of(manifest: Manifest, drawn: dict[str, Any]) -> Action:
+    version = manifest.version if drawn["same_version"] else "000000000000"
+    return Action(drawn["agent"], version, drawn["name"], "case", drawn["arguments"], drawn["confidence_bp"])
+
+
+def facts_of(drawn: dict[str, Any], standing: dict[str, Any]) -> dict[str, Fact]:
+    return {
+        name: Fact(
+            row["name"],
+            row["value"],
+            "source",
+            "record",
+            None if row["age"] is None else standing["now"] - timedelta(seconds=row["age"]),
+        )
+        for name, row in drawn.items()
+    }
+
+
+def standing_of(manifest: Manifest, action: Action, world: dict[str, Any]) -> Standing:
+    """The standing as values; keys of counters come from the plain judge, so both must name them alike."""
+    drawn, plain = world["standing"], plain_gate.PlainGate(world)
+    mine = action_digest(action) if plain.good else ""
+    holder = {"other": SCHEMA_OF_ANOTHER, "self": mine}
+    used, claims, done = {}, {}, {}
+    if plain.good:
+        for index, limit in enumerate(plain.grant.get("limits", [])):
+            key = plain.counter(limit)
+            if key is not None and index in drawn["used"]:
+                used[key] = drawn["used"][index]
+        if drawn["claimed"] != "nobody":
+            claims = dict.fromkeys(plain.entities(), holder[drawn["claimed"]])
+        key = once_key(manifest.actions[action.name], action.arguments)
+        if drawn["done"] != "nobody" and key is not None:
+            done = {key: holder[drawn["done"]]}
+    halts = tuple(
+        Halt(f"h{index}", Scope(kind, manifest.version if name == "self" else name), "why", "ana", drawn["now"])
+        for index, (kind, name) in enumerate(drawn["halts"])
+    )
+    grants = tuple(Grant(role, person) for role, person in drawn["grants"])
+    return Standing(drawn["now"], 7, halts, used, claims, done, grants)
+
+
+def verdicts_of(decision: Decision) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for check in decision.checks:
+        found.setdefault(check.name, []).append(check.verdict)
+    return {name: plain_gate.worst(verdicts) for name, verdicts in found.items()}
+
+
+def again_is_equal(
+    rules: Rules, manifest: Manifest, action: Action, facts: dict[str, Fact], standing: Standing, decision: Decision
+) -> None:
+    """The record survives JSON, holds what is needed, and gives the same bytes."""
+    recorded = decision_data(decision)
+    assert decision_data(read_decision(json.loads(canonical(recorded)))) == recorded
+    try:
+        record = {
+            "action": action_data(action),
+            "facts": facts_data(facts),
+            "standing": standing_data(standing, decision),
+        }
+        record = json.loads(canonical(record))
+    except BadInput:
+        assert verdicts_of(decision)["arguments"] == "deny"
+        return
+    assert action_data(read_action(record["action"])) == record["action"]
+    assert facts_data(read_facts(record["facts"])) == record["facts"]
+    assert standing_data(read_standing(record["standing"]), decision) == record["standing"]
+    assert canonical(decision_data(replay(record, manifest.text, rules.texts))) == canonical(recorded)
+
+
+@settings(max_examples=200, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@given(worlds.manifests(), worlds.rules(), st.data())
+def test_both_judges_agree(values: dict[str, Any], drawn: list[dict[str, Any]], data: st.DataObject) -> None:
+    manifest = load_manifest("payer.yaml", json.dumps(values))
+    rules = Rules.load({"drawn.cedar": worlds.rendered(drawn)}, [manifest])
+    for turn in range(5):
+        world = {
+            "manifest": values,
+            "rules": drawn,
+            "action": data.draw(worlds.proposals()),
+            "facts": data.draw(worlds.fact_rows()),
+            "standing": data.draw(worlds.standings()),
+        }
+        action = action_of(manifest, world["action"])
+        facts = facts_of(world["facts"], world["standing"])
+        standing = standing_of(manifest, action, world)
+        decision = decide(rules, manifest, action, facts, standing)
+        verdict, checks, asks = plain_gate.judge(world)
+        event(verdict)
+        assert verdicts_of(decision) == checks
+        assert decision.verdict == verdict
+        assert {ask.role: ask.count for ask in decision.asks} == asks
+        assert decision == decide(rules, manifest, action, facts, standing)
+        if turn == 0:
+            again_is_equal(rules, manifest, action, facts, standing, decision)
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds.manifests(), worlds.proposals(), worlds.standings())
+def test_counters_are_named_alike(values: dict[str, Any], proposal: dict[str, Any], standing: dict[str, Any]) -> None:
+    manifest = load_manifest("payer.yaml", json.dumps(values))
+    world = {"manifest": values, "rules": [], "action": proposal, "facts": {}, "standing": standing}
+    plain = plain_gate.PlainGate(world)
+    if not plain.good:
+        return
+    action = action_of(manifest, proposal)
+    for limit, written in zip(manifest.actions[action.name].limits, plain.grant.get("limits", []), strict=True):
+        assert counter_key(manifest, limit, action.arguments, standing["now"]) == plain.counter(written)

@@ -1,0 +1,64 @@
+"""A small company with a shop that is a stand-in, on both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from remit.app import Control, init_company, open_company
+from remit.connectors.connector import Done, Reading
+from remit.testing.stand_ins import StandInConnector
+
+Open = Callable[..., Control]
+
+
+def make_shop() -> StandInConnector:
+    """A shop where every order was paid 400.00 and is observed just now."""
+    return StandInConnector(
+        "shop",
+        facts={"paid": lambda parameters: Reading(40_000, f"o-{parameters['order']}", datetime.now(UTC))},
+        operations={"refund.create": lambda arguments: Done({"refund": f"r-{arguments['order']}"}, 25)},
+    )
+
+
+@pytest.fixture
+def shop() -> StandInConnector:
+    return make_shop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, store_url: str) -> Path:
+    """A company's folder, as `remit init` writes it, on the store under test, with a witness."""
+    home = tmp_path / "company"
+    init_company(home)
+    text = f"company: Test\nstore: {store_url}\nwitness: {tmp_path / 'witness'}\n"
+    (home / "remit.yaml").write_text(text)
+    return home
+
+
+@pytest.fixture
+def opened(folder: Path, shop: StandInConnector) -> Iterator[Open]:
+    """Opens the company; everything opened is closed at the end."""
+    controls = []
+
+    def open_it(role: str = "test", shop: StandInConnector = shop) -> Control:
+        controls.append(open_company(folder, role, connectors={"shop": shop}))
+        return controls[-1]
+
+    yield open_it
+    for control in controls:
+        control.close()
+
+
+@pytest.fixture
+def control(opened: Open) -> Control:
+    return opened()
+
+
+def refund(control: Control, order: str = "A1", amount: int = 2_500, confidence: str | None = "0.93", **more: str) -> object:
+    """Propose a refund and return its journey."""
+    arguments = {"order": order, "amount_minor": amount, **more}
+    return control.propose("refund-desk", "refund.create", f"case-{order}", arguments, confidence, ["the cup was broken"])

@@ -68,9 +68,7 @@ def _rules(count: int) -> tuple[str, list[str]]:
         notes = f'@id("p{index}") @effect("approve") @approvers("finance") @reason("limit {index}")'
         above = f"context has amount_minor && context.amount_minor > {100_000 + draw.randint(1, 900_000)}"
         unless = 'context.approvals.contains("finance")'
-        texts.append(
-            f"{notes} forbid(principal, {action}, resource) when {{ {above} }} unless {{ {unless} }};"
-        )
+        texts.append(f"{notes} forbid(principal, {action}, resource) when {{ {above} }} unless {{ {unless} }};")
     return "\n".join(texts), names
 
 

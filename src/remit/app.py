@@ -59,8 +59,15 @@ if TYPE_CHECKING:
     from remit.run.rejudge import RejudgeReport
 
 __all__ = [
+    "AgentRecord",
     "CheckReport",
     "Control",
+    "HaltStatus",
+    "InboxItem",
+    "Journey",
+    "LedgerReport",
+    "RecordedEvent",
+    "Spend",
     "Status",
     "check_company",
     "init_company",
@@ -168,6 +175,13 @@ class Control:
                 self._start()
         assert self._desk is not None
         return self._desk
+
+    @property
+    def pulse(self) -> Pulse:
+        """This process's pulse."""
+        _ = self.desk
+        assert self._pulse is not None
+        return self._pulse
 
     def _start(self) -> None:
         self._loop = asyncio.new_event_loop()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -201,14 +202,25 @@ def test_a_401_on_an_effect_is_not_done_and_is_sent_once_more_with_a_new_token()
     assert (server.paid, server.tokens_used) == (["key-1"], ["token-number-1", "token-number-2"])
 
 
-def test_many_calls_that_meet_a_401_fetch_one_new_token() -> None:
+def test_a_late_401_on_the_old_token_does_not_throw_the_new_one_away() -> None:
     server = TokenServer()
     server.ended.add("token-number-1")
+    renewed = threading.Event()
+
+    def script(seen: Seen) -> Reply:
+        reply = server(seen)
+        late = seen.one("id") == "late" and reply.status == 401
+        return Reply(401, wait=renewed) if late else reply
 
     async def what(connector: Connector, time: TurnedTime) -> None:
-        await asyncio.gather(*(one_fact(connector, time) for _ in range(8)))
+        late = asyncio.ensure_future(connector.read("fact", {"id": "late"}))
+        while not server.tokens_used:
+            await asyncio.sleep(0.001)
+        await one_fact(connector, time)
+        renewed.set()
+        assert (await late).value == 1
 
-    ask(OAUTH, server, what)
+    ask(OAUTH, script, what)
     assert server.given == 2
 
 

@@ -62,7 +62,7 @@ class PlainGate:
     def well_formed(self) -> bool:
         given = self.arguments
         if self.action["name"] == "look":
-            return given == {}
+            return bool(given == {})
         if any(name not in ("order", "amount", "mode", "flag", "tags") for name in given):
             return False
         order, mode = given.get("order"), given.get("mode")

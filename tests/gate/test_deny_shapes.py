@@ -42,7 +42,7 @@ def sell(condition: str, facts: dict[str, Any] | None = None, **arguments: Any) 
     manifest = load_manifest("desk.yaml", MANIFEST)
     rule = f'@id("block") @reason("blocked") forbid (principal, action, resource) when {{ {condition} }};'
     rules = Rules.load({"rules.cedar": PERMIT + rule}, [manifest])
-    given = {"item": "apple", "count": 3, "cap": 5, "approved": True} | arguments
+    given: dict[str, Any] = {"item": "apple", "count": 3, "cap": 5, "approved": True} | arguments
     action = Action("desk", manifest.version, "sell", "case", given, 9000)
     read = {name: Fact(name, value, "till", "1", NOW) for name, value in (facts or {}).items()}
     return decide(rules, manifest, action, read, Standing(NOW))

@@ -71,7 +71,8 @@ APPROVE = '@id("x") @reason("x") @effect("approve") '
         (APPROVE + '@approvers("a, a") forbid (principal, action, resource);', 1, 42, "needs @approvers"),
         (APPROVE + '@approvers("fin") forbid (principal, action, resource);', 1, 42, "never asks for fin"),
         (
-            APPROVE + '@approvers("fin")\nforbid (principal, action, resource) unless { context.approvals.contains("fim") };',
+            APPROVE
+            + '@approvers("fin")\nforbid (principal, action, resource) unless { context.approvals.contains("fim") };',
             2, 74, "'fim' is asked for and not in @approvers",
         ),
         (HEAD + '@approvers("fin") forbid (principal, action, resource);', 1, 23, "without @effect"),
@@ -84,11 +85,13 @@ APPROVE = '@id("x") @reason("x") @effect("approve") '
         (HEAD + 'permit (principal, action == Action::"pay", resource);', 1, 60, "unrecognized action"),
         (HEAD + 'permit (principal == Remit::Agnt::"x", action, resource);', 1, 51, "unrecognized entity type"),
         (
-            HEAD + 'forbid (principal, action == Remit::Action::"pay", resource)\nwhen { context.arguments.memo == "x" };',
+            HEAD
+            + 'forbid (principal, action == Remit::Action::"pay", resource)\nwhen { context.arguments.memo == "x" };',
             2, 26, "optional attribute",
         ),
         (
-            HEAD + "forbid (principal, action, resource)\nwhen { context.facts has balanze && context.facts.balanze < 5 };",
+            HEAD
+            + "forbid (principal, action, resource)\nwhen { context.facts has balanze && context.facts.balanze < 5 };",
             2, 26, "no action in its scope has context.facts.balanze",
         ),
     ],

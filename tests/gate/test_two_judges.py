@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
+from tests.gate import plain_gate, worlds
 
 from remit.canonical import canonical
 from remit.errors import BadInput
@@ -30,7 +31,6 @@ from remit.gate.record import (
 from remit.manifest.grant import Manifest
 from remit.manifest.load import load_manifest
 from remit.vocabulary import Action, Decision, Fact, Grant, Halt, Scope, Standing
-from tests.gate import plain_gate, worlds
 
 SCHEMA_OF_ANOTHER = "0" * 64
 
@@ -112,7 +112,7 @@ def test_both_judges_agree(values: dict[str, Any], drawn: list[dict[str, Any]], 
     manifest = load_manifest("payer.yaml", json.dumps(values))
     rules = Rules.load({"drawn.cedar": worlds.rendered(drawn)}, [manifest])
     for turn in range(5):
-        world = {
+        world: dict[str, Any] = {
             "manifest": values,
             "rules": drawn,
             "action": data.draw(worlds.proposals()),

@@ -49,7 +49,11 @@ def opened(folder: Path, shop: StandInConnector) -> Iterator[Open]:
         return controls[-1]
 
     yield open_it
+    shop.release()
     for control in controls:
+        for connector in control.desk.connectors.values():
+            if isinstance(connector, StandInConnector):
+                connector.release()  # nothing that a failed test left waiting may hold up the end
         control.close()
 
 

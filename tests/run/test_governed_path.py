@@ -142,10 +142,10 @@ def test_what_another_process_left_behind_is_looked_up(opened: Open, folder: Pat
     first.submit_proposal(action)
     while not first.store.read("select 1 from open_effect"):
         pass
-    first.journal.append_now  # noqa: B018  the process "dies" here: its effect is begun, its beat is gone
-    with first.store.transaction() as transaction:
-        transaction.execute("delete from process")
+    # The process "dies" here: its effect is begun, its entry is gone, and it never says how it ended.
+    first.submit(first.pulse.leave()).result()
     second = opened("next", make_shop())  # a shop that has never heard of it: certainly not done, so it is done now
+    assert second.desk.presence.role == "next"
     journey = second.journey("c")
     assert journey.progress == "finished"
     assert kinds(second, journey.action) == [

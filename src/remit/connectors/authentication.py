@@ -194,7 +194,7 @@ class _OAuth2:
         client, secret = self._client, self._client.secret()
         form = {"grant_type": "client_credentials", "scope": client.scope, "audience": client.audience}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-                if client.in_body:
+        if client.in_body:
             form |= {"client_id": client.id, "client_secret": secret.reveal()}
         else:
             headers["Authorization"], _ = _basic(quote_plus(client.id), Secret(quote_plus(secret.reveal())))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "agents_json",
+    "delay_ms",
     "error_json",
     "finding_json",
     "halt_json",
@@ -112,10 +113,15 @@ def halt_json(halt: Halt) -> dict[str, Json]:
     return {"id": halt.id, "scope": str(halt.scope), "why": halt.why, "by": halt.by, "at": from_moment(halt.at)}
 
 
+def delay_ms(status: HaltStatus, at: datetime) -> int:
+    """Return how many milliseconds after it was requested a halt was confirmed."""
+    return (at - status.halt.at) // _MILLISECOND
+
+
 def halt_status_json(status: HaltStatus) -> dict[str, Json]:
     """A halt, and which processes have seen it, how many milliseconds after it was requested."""
     confirmed: list[Json] = [
-        {"process": process, "at": from_moment(at), "delay_ms": (at - status.halt.at) // _MILLISECOND}
+        {"process": process, "at": from_moment(at), "delay_ms": delay_ms(status, at)}
         for process, at in sorted(status.confirmed.items())
     ]
     return {

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{place}{error.strerror or error}", "", 2 if users_fault else 1)
     except Exception as error:
         _trace()
-        return _failed(f"internal error: {type(error).__name__}: {str(error):.300}", RemitError().advice, 1)
+        return _failed(f"internal error: {type(error).__name__}: {error!s:.300}", RemitError().advice, 1)
     return code
 
 
@@ -106,7 +106,14 @@ def _call(verb: Verb, arguments: list[str]) -> int:
 
     module, _, attribute = verb.where.partition(":")
     target = getattr(importlib.import_module(f"remit.faces.{module}"), attribute)
-    app = App(name="remit", help=verb.summary, version_flags=(), help_formatter="plain", result_action="return_value")
+    app = App(
+        name="remit",
+        help=verb.summary,
+        version_flags=(),
+        help_formatter="plain",
+        help_format="plaintext",
+        result_action="return_value",
+    )
     app.command(target, name=verb.name)
     try:
         code = app([verb.name, *arguments], exit_on_error=False, print_error=False)

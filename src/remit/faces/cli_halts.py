@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from remit.faces.as_json import halt_status_json
+from remit.faces.as_json import delay_ms, halt_status_json
 from remit.faces.cli_options import Acting, AsJson, CompanyFolder, Why, acting
 from remit.faces.terminal import clean, count, moment, say, say_json, warn
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from remit.app import HaltStatus
 
 __all__ = ["halt", "halts", "resume"]
-
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 Scope = Annotated[str, Parameter(help="everything, or KIND:NAME such as agent:refund-desk or system:shop.")]
 
@@ -65,7 +62,7 @@ def _show(status: HaltStatus) -> None:
         "" if status.lifted else "bold red")  # fmt: skip
     say(f"  requested  {moment(thrown.at)} by {clean(thrown.by)}: {clean(thrown.why)}")
     for process, at in sorted(status.confirmed.items(), key=lambda item: item[1]):
-        say(f"  confirmed  {moment(at)} by {clean(process)}, after {(at - thrown.at) // _MILLISECOND:,} ms")
+        say(f"  confirmed  {moment(at)} by {clean(process)}, after {delay_ms(status, at):,} ms")
     if not status.lifted:
         say(f"  silent     {clean(', '.join(status.silent)) or 'no living process'}")
         say(f"  in flight  {count(status.in_flight, 'effect')}, as the processes said when they confirmed")

@@ -10,15 +10,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from remit.errors import BadInput
+from remit.faces.person import person_named
 
 __all__ = ["Acting", "AsJson", "AtMost", "CompanyFolder", "Role", "Why", "acting"]
 
 CompanyFolder = Annotated[
     Path, Parameter(name="--company", env_var="REMIT_COMPANY", help="The company's folder.", negative="")
 ]
-Acting = Annotated[
-    str, Parameter(name="--as", env_var="REMIT_PERSON", help="Who acts; the login name when not given.")
-]
+Acting = Annotated[str, Parameter(name="--as", env_var="REMIT_PERSON", help="Who acts; the login name when not given.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead.", negative="")]
 AtMost = Annotated[int, Parameter(name="--limit", validator=Number(gte=1, lte=10_000), help="How many at most.")]
 Role = Annotated[str, Parameter(name="--role", help="In which role, where several are asked.")]
@@ -35,6 +34,4 @@ def acting(person: str) -> str:
         name = person or getpass.getuser()
     except (OSError, KeyError, ImportError):
         raise BadInput("this process has no login name; say who acts: --as PERSON") from None
-    if not name.isprintable() or len(name) > 100 or name != name.strip():
-        raise BadInput(f"person: got {name!r:.60}, expected 1 to 100 printable characters")
-    return name
+    return person_named(name)

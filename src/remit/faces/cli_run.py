@@ -30,7 +30,9 @@ LOOK_SECONDS: Final = 0.2
 
 
 def run(
-    source: Annotated[str, Parameter(help="- (standard input), a file.jsonl, or module.py:function.")],
+    source: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="- (standard input), a file.jsonl, or module.py:function.")
+    ],
     /,
     *,
     company: CompanyFolder = Path(),
@@ -67,7 +69,8 @@ def _stream(source: str, stack: ExitStack) -> Any:
 
 def _propose_all(control: Control, proposals: Iterator[Placed], at_once: int) -> int:
     """Propose all, at most ``at_once`` at a time; return 0, or the exit code of the worst that went wrong."""
-    codes, places = {0}, dict[Future[Journey], str]()
+    codes = {0}
+    places: dict[Future[Journey], str] = {}
 
     def wrong(place: str, error: RemitError) -> None:
         codes.add(error.exit_code)
@@ -82,16 +85,18 @@ def _propose_all(control: Control, proposals: Iterator[Placed], at_once: int) ->
             elif error is not None:
                 raise error
 
-    for place, proposal in proposals:
-        try:
-            if isinstance(proposal, BadInput):
-                raise proposal
-            places[_submit(control, proposal)] = place
-        except RemitError as error:
-            wrong(place, error)
-        if len(places) >= at_once:
-            settle(wait(places, return_when=FIRST_COMPLETED).done)
-    settle(wait(places).done)
+    try:
+        for place, proposal in proposals:
+            try:
+                if isinstance(proposal, BadInput):
+                    raise proposal
+                places[_submit(control, proposal)] = place
+            except RemitError as error:
+                wrong(place, error)
+            if len(places) >= at_once:
+                settle(wait(places, return_when=FIRST_COMPLETED).done)
+    finally:  # also when interrupted: what is on its way is not left half way
+        settle(wait(places).done)
     return 1 if 1 in codes else max(codes)
 
 

@@ -23,7 +23,7 @@ def init(folder: Annotated[Path, Parameter(help="Where to write it; made when ab
     from remit.app import init_company
 
     for path in init_company(folder):
-        say(f"wrote {os.path.relpath(path)}")
+        say(f"wrote {_near(str(path))}")
     there = "" if folder == Path() else f" --company {folder}"
     say(f"\nNext: remit{there} check, then remit{there} policy test", "dim")
     return 0
@@ -72,10 +72,7 @@ def agents(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
             return 0
     table(
         ("agent", "version", "owner", "department", "actions", "purpose"),
-        [
-            (one.agent, one.version, one.owner, one.department, ", ".join(one.actions), one.purpose)
-            for one in manifests
-        ],
+        [(one.agent, one.version, one.owner, one.department, ", ".join(one.actions), one.purpose) for one in manifests],
     )
     return 0
 

@@ -83,7 +83,12 @@ def log(
     if as_json:
         say_json([recorded.as_json() for recorded in events])
         return 0
-    table(("event", "at", "kind", "actor", "case", "action", "what"), [_row(recorded) for recorded in events], ("event",))
+    if not events:
+        say("no event matches")
+        return 0
+    table(
+        ("event", "at", "kind", "actor", "case", "action", "what"), [_row(recorded) for recorded in events], ("event",)
+    )
     return 0
 
 
@@ -145,6 +150,9 @@ def spend(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
         counters = control.spend()
     if as_json:
         say_json([spend_json(one) for one in counters])
+        return 0
+    if not counters:
+        say("no limit was looked at yet")
         return 0
     header = ("limit", "drawn", "at most", "refused")
     rows = [(one.key, count(one.used), count(one.at_most), count(one.refused)) for one in counters]

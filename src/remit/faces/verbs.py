@@ -1,4 +1,4 @@
-"""The verbs of the `remit` command: name, purpose, summary, and where each is carried out. Help is made from this list."""
+"""The verbs of the `remit` command, listed once: help, dispatch and the reference are made from this list."""
 
 from __future__ import annotations
 

@@ -94,9 +94,7 @@ def _run(
     return CaseResult(document.file, line, case["name"], expected, got, passed)
 
 
-def _unknown_names(
-    document: Document, path: PathKey, case: Mapping[str, Any], grant: ActionGrant
-) -> list[Finding]:
+def _unknown_names(document: Document, path: PathKey, case: Mapping[str, Any], grant: ActionGrant) -> list[Finding]:
     """A misspelt fact or limit would be a case that tests something else than it says."""
     found = []
     for key, names in (

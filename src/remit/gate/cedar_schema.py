@@ -57,9 +57,7 @@ def action_context(schema: Mapping[str, Any], action: str) -> Mapping[str, Any] 
     return None if known is None else known["appliesTo"]["context"]
 
 
-def narrow_schema(
-    action: str, context: Mapping[str, Any], paths: Iterable[tuple[str, ...]]
-) -> dict[str, Any]:
+def narrow_schema(action: str, context: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
     """The schema of ``action`` alone, with only the attributes on ``paths`` in its context."""
     attributes = context["attributes"]
     wanted: dict[str, set[str] | None] = {}

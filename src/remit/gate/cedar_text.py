@@ -114,9 +114,7 @@ def split_statements(file: str, text: str) -> tuple[list[Statement], list[Findin
     return statements, found
 
 
-def _close(
-    file: str, text: str, tokens: list[_Token], statements: list[Statement], found: list[Finding]
-) -> None:
+def _close(file: str, text: str, tokens: list[_Token], statements: list[Statement], found: list[Finding]) -> None:
     start = tokens[0][1]
     last, offset = tokens[-1]
     line, column = _place(text, start)

@@ -32,10 +32,7 @@ def cells_of(manifests: Iterable[Manifest], schema: Mapping[str, Any]) -> tuple[
 
 def dead_rules(rules: Sequence[PolicyRule], cells: Sequence[Bindings]) -> list[Finding]:
     """Errors for rules that read what no request has, warnings for rules that never make a difference."""
-    reach = {
-        rule.id: frozenset(index for index, cell in enumerate(cells) if _in_scope(rule, cell))
-        for rule in rules
-    }
+    reach = {rule.id: frozenset(index for index, cell in enumerate(cells) if _in_scope(rule, cell)) for rule in rules}
     found: list[Finding] = []
     for rule in rules:
         reached = [cells[index] for index in sorted(reach[rule.id])]

@@ -43,9 +43,7 @@ CHECKS: Final[tuple[Callable[[Matter], Opinion], ...]] = (
 """The checks, in the order in which they are made and kept."""
 
 
-def decide(
-    rules: Rules, manifest: Manifest, action: Action, facts: Mapping[str, Fact], standing: Standing
-) -> Decision:
+def decide(rules: Rules, manifest: Manifest, action: Action, facts: Mapping[str, Fact], standing: Standing) -> Decision:
     """Judge one action as things stand.
 
     Raises:

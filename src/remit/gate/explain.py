@@ -55,13 +55,7 @@ def _fact(fact: Fact, now: datetime) -> str:
     if fact.value is None:
         return f"  {_line(fact.name)}: missing ({_line(fact.problem) or 'the source has none'})"
     age = age_seconds(fact, now)
-    old = (
-        "of unknown age"
-        if age is None
-        else f"{_length(age)} old"
-        if age >= 0
-        else f"{_length(-age)} in the future"
-    )
+    old = "of unknown age" if age is None else f"{_length(age)} old" if age >= 0 else f"{_length(-age)} in the future"
     target = "" if fact.fresh_seconds is None else f", asked for within {_length(fact.fresh_seconds)}"
     origin = f"{_line(fact.source)} {_line(fact.record)}".strip()
     return f"  {_line(fact.name)} = {_shown(fact.value)}, {old}{target}, from {origin or 'an unnamed source'}"

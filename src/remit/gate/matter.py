@@ -70,10 +70,14 @@ def _argument_check(manifest: Manifest, action: str) -> Callable[[object], str |
     return compile_schema(manifest.actions[action].arguments)
 
 
-def hear(
-    rules: Rules, manifest: Manifest, action: Action, facts: Mapping[str, Fact], standing: Standing
-) -> Matter:
-    """Work out what the checks need of one action."""
+def hear(rules: Rules, manifest: Manifest, action: Action, facts: Mapping[str, Fact], standing: Standing) -> Matter:
+    """Work out what the checks need of one action.
+
+    Raises:
+        BadInput: ``standing.now`` has no time zone.
+    """
+    if standing.now.tzinfo is None:
+        raise BadInput(f"a standing needs a moment with a time zone: got {standing.now!r}")
     grant = manifest.actions.get(action.name)
     action_digest, problem = _recorded(action)
     if not problem and grant is None:

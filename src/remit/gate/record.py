@@ -157,17 +157,13 @@ def standing_data(standing: Standing, decision: Decision) -> dict[str, Json]:
             for entity in decision.touches
             if entity in standing.claims
         ],
-        "done": [{"action": standing.done[once], "key": once}]
-        if once is not None and once in standing.done
-        else [],
+        "done": [{"action": standing.done[once], "key": once}] if once is not None and once in standing.done else [],
         "epoch": standing.epoch,
         "grants": [{"person": grant.person, "role": grant.role} for grant in standing.grants],
         "halts": [_halt_data(halt) for halt in standing.halts if halt.id in spoke],
         "now": from_moment(standing.now),
         "used": [
-            {"drawn": reserve.used, "key": reserve.key}
-            for reserve in decision.reserves
-            if reserve.key in standing.used
+            {"drawn": reserve.used, "key": reserve.key} for reserve in decision.reserves if reserve.key in standing.used
         ],
     }
 

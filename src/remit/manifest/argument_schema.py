@@ -85,9 +85,7 @@ def _walk(document: Document, path: PathKey, schema: object, depth: int, found: 
         _bound(document, path, schema, "maxLength", TEXT_CEILING, found)
         if schema.get("format", "uuid") not in _FORMATS:
             found.append(
-                document.finding(
-                    (*path, "format"), "this format is not checked", f"known: {', '.join(_FORMATS)}"
-                )
+                document.finding((*path, "format"), "this format is not checked", f"known: {', '.join(_FORMATS)}")
             )
     elif kind == "integer":
         for key in ("minimum", "maximum", "multipleOf"):
@@ -102,9 +100,7 @@ def _walk_object(
         found.append(document.finding(path, f"nested deeper than {DEPTH_MAX} levels"))
         return
     if schema.get("additionalProperties", False) is not False:
-        found.append(
-            document.finding((*path, "additionalProperties"), "an open object is not taken", "write `false`")
-        )
+        found.append(document.finding((*path, "additionalProperties"), "an open object is not taken", "write `false`"))
     properties = schema.get("properties", {})
     if not isinstance(properties, Mapping):
         found.append(document.finding((*path, "properties"), "`properties` is a mapping of names to schemas"))
@@ -116,9 +112,7 @@ def _walk_object(
         for index, name in enumerate(required):
             if name not in properties:
                 known = f"known: {', '.join(sorted(properties))}"
-                found.append(
-                    document.finding((*path, "required", index), f"no such argument: {name!r:.60}", known)
-                )
+                found.append(document.finding((*path, "required", index), f"no such argument: {name!r:.60}", known))
     for name, item in properties.items():
         if not ARGUMENT_NAME.fullmatch(name):
             found.append(
@@ -163,9 +157,7 @@ def _bound(
 ) -> None:
     value = schema.get(key, 0)
     if type(value) is not int or not 0 <= value <= ceiling:
-        found.append(
-            document.finding((*path, key), f"{key} is a whole number up to {ceiling}: got {value!r:.40}")
-        )
+        found.append(document.finding((*path, key), f"{key} is a whole number up to {ceiling}: got {value!r:.40}"))
 
 
 def with_bounds(schema: Mapping[str, Any]) -> dict[str, Any]:

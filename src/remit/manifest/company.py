@@ -74,9 +74,7 @@ def load_company(folder: Path | str, environment: Mapping[str, str] | None = Non
     root = Path(folder).expanduser().resolve()
     file = root / "remit.yaml"
     if not file.is_file():
-        raise BadInput(
-            f"no company in {root}: remit.yaml is missing; run `remit init` there, or name its folder"
-        )
+        raise BadInput(f"no company in {root}: remit.yaml is missing; run `remit init` there, or name its folder")
     if not file.read_bytes().strip():
         return Company(root.name, root, f"sqlite:{root / '.remit' / 'store.db'}")
     document, findings = read_document(file, _SCHEMA)

@@ -73,17 +73,13 @@ def _confidence(document: Document, root: Mapping[str, Any]) -> Iterator[Finding
             )
 
 
-def _known(
-    document: Document, path: PathKey, name: object, arguments: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _known(document: Document, path: PathKey, name: object, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     if isinstance(name, str) and name not in arguments:
         advice = f"arguments: {', '.join(sorted(arguments)) or 'none'}"
         yield document.finding(path, f"no such argument: {name!r:.60}", advice)
 
 
-def _template(
-    document: Document, path: PathKey, text: object, arguments: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _template(document: Document, path: PathKey, text: object, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     for name in names_in(text):
         yield from _known(document, path, name, arguments)
         if name in arguments and _type_of(arguments[name]) not in ("string", "integer", "boolean"):
@@ -96,9 +92,7 @@ def _template(
 
 def _references(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iterator[Finding]:
     arguments = _arguments(action)
-    required = [
-        name for name in _list(_map(action.get("arguments")).get("required")) if isinstance(name, str)
-    ]
+    required = [name for name in _list(_map(action.get("arguments")).get("required")) if isinstance(name, str)]
     amount = action.get("amount")
     yield from _known(document, (*path, "amount"), amount, arguments)
     if isinstance(amount, str) and amount in arguments and _type_of(arguments[amount]) != "integer":
@@ -107,7 +101,7 @@ def _references(document: Document, path: PathKey, action: Mapping[str, Any]) ->
         )
     for index, name in enumerate(_list(action.get("once"))):
         yield from _known(document, (*path, "once", index), name, arguments)
-        if name in arguments and name not in required:
+        if isinstance(name, str) and name in arguments and name not in required:
             yield document.finding((*path, "once", index), f"{name} may be absent", "add it to `required`")
     for index, template in enumerate(_list(action.get("touches"))):
         where = (*path, "touches", index)
@@ -124,8 +118,7 @@ def _personal(document: Document, path: PathKey, action: Mapping[str, Any]) -> I
         yield from _known(document, (*path, "personal", name), name, arguments)
         yield from _template(document, (*path, "personal", name), subject, arguments)
     groups: list[tuple[PathKey, Any]] = [
-        (("limits", index), _list(_map(limit).get("per")))
-        for index, limit in enumerate(_list(action.get("limits")))
+        (("limits", index), _list(_map(limit).get("per"))) for index, limit in enumerate(_list(action.get("limits")))
     ]
     touched: list[tuple[PathKey, Any]] = [
         (("touches", index), names_in(text)) for index, text in enumerate(_list(action.get("touches")))
@@ -137,9 +130,7 @@ def _personal(document: Document, path: PathKey, action: Mapping[str, Any]) -> I
         for name in names:
             if isinstance(name, str) and name in personal:
                 advice = "use an argument that names nobody"
-                yield document.finding(
-                    (*path, *where), f"{name} is personal and would be written here", advice
-                )
+                yield document.finding((*path, *where), f"{name} is personal and would be written here", advice)
 
 
 def _oversight(
@@ -149,13 +140,9 @@ def _oversight(
         yield document.finding((*path, "oversight"), "in_the_loop needs `ask`", "name the role that approves")
     undo = action.get("undo")
     if isinstance(undo, str) and undo not in actions:
-        yield document.finding(
-            (*path, "undo"), f"no such action in this remit: {undo!r:.60}", "grant it here too"
-        )
+        yield document.finding((*path, "undo"), f"no such action in this remit: {undo!r:.60}", "grant it here too")
     if undo is not None and action.get("irreversible") is True:
-        yield document.finding(
-            (*path, "irreversible"), "an action with `undo` is not irreversible", "keep one of them"
-        )
+        yield document.finding((*path, "irreversible"), "an action with `undo` is not irreversible", "keep one of them")
 
 
 def _facts(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iterator[Finding]:
@@ -168,9 +155,7 @@ def _facts(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iter
         if asks and "ask" not in body:
             yield document.finding(where, f"fact {name}: escalate needs `ask`", "name the role that decides")
         if body.get("stale") in ("escalate", "allow") and "fresh" not in body:
-            yield document.finding(
-                (*where, "stale"), "`stale` without `fresh` never applies", "say `fresh: 24h`"
-            )
+            yield document.finding((*where, "stale"), "`stale` without `fresh` never applies", "say `fresh: 24h`")
 
 
 def _limits(
@@ -189,13 +174,9 @@ def _limits(
             form = (body.get("of"), tuple(map(str, _list(body.get("per")))), body.get("every"), currency)
             if counters.setdefault(name, form) != form:
                 advice = "one name is one counter: give it another name"
-                yield document.finding(
-                    (*where, "name"), f"limit {name!r:.60} counts differently elsewhere", advice
-                )
+                yield document.finding((*where, "name"), f"limit {name!r:.60} counts differently elsewhere", advice)
         if body.get("of") == "amount" and "amount" not in action:
-            yield document.finding(
-                (*where, "of"), "the action names no `amount`", "say which argument is the amount"
-            )
+            yield document.finding((*where, "of"), "the action names no `amount`", "say which argument is the amount")
         if body.get("over") == "escalate" and "ask" not in body:
             yield document.finding((*where, "over"), "escalate needs `ask`", "name the role that decides")
         yield from _cap(document, (*where, "at_most"), body.get("at_most"), facts)
@@ -203,11 +184,7 @@ def _limits(
             if group in _GROUPS and group not in arguments:
                 continue
             yield from _known(document, (*where, "per", place), group, arguments)
-            if (
-                isinstance(group, str)
-                and group in arguments
-                and _type_of(arguments[group]) in ("object", "array")
-            ):
+            if isinstance(group, str) and group in arguments and _type_of(arguments[group]) in ("object", "array"):
                 yield document.finding(
                     (*where, "per", place), f"{group} is a {_type_of(arguments[group])}, not a group"
                 )
@@ -229,9 +206,7 @@ def people_findings(document: Document, people: People) -> list[Finding]:
     for key in ("owner", "deputy"):
         name = root.get(key)
         if isinstance(name, str) and name not in people.persons:
-            found.append(
-                document.finding((key,), f"{name} is not in people.yaml", "add them, or name somebody else")
-            )
+            found.append(document.finding((key,), f"{name} is not in people.yaml", "add them, or name somebody else"))
     department = str(root.get("department"))
     for path, role in _asked(root):
         if isinstance(role, str) and not people.holding(role, department):

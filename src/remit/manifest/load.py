@@ -85,11 +85,9 @@ def _manifest(document: Document) -> Manifest:
         runs={name: _exact(item) for name, item in value.get("runs", {}).items()},
         success=value.get("success", ""),
         escalation=tuple(
-            EscalationStep(step["role"], duration_seconds(step["within"]))
-            for step in value.get("escalation", ())
+            EscalationStep(step["role"], duration_seconds(step["within"])) for step in value.get("escalation", ())
         ),
-        confidence=confidence
-        and ConfidenceRule(int(Decimal(confidence["at_least"]) * 10_000), confidence["ask"]),
+        confidence=confidence and ConfidenceRule(int(Decimal(confidence["at_least"]) * 10_000), confidence["ask"]),
         actions={name: _action(name, action) for name, action in value["actions"].items()},
         digest=digest(_exact(value)),
         text=document.text,

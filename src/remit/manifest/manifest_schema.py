@@ -99,15 +99,11 @@ MANIFEST_SCHEMA: Final[dict[str, Any]] = _closed(
         "deputy": _PERSON,
         "department": _AGENT,
         "built_by": {"type": "array", "items": _PERSON, "maxItems": 50, "uniqueItems": True},
-        "runs": _named(
-            "^[A-Za-z][A-Za-z0-9_.-]{0,63}$", {"type": ["string", "integer", "number", "boolean"]}, 50
-        ),
+        "runs": _named("^[A-Za-z][A-Za-z0-9_.-]{0,63}$", {"type": ["string", "integer", "number", "boolean"]}, 50),
         "success": _TEXT,
         "escalation": {
             "type": "array",
-            "items": _closed(
-                ["role", "within"], {"role": _ROLE, "within": {"type": "string", "pattern": _DURATION}}
-            ),
+            "items": _closed(["role", "within"], {"role": _ROLE, "within": {"type": "string", "pattern": _DURATION}}),
             "maxItems": 10,
         },
         "confidence": _closed(

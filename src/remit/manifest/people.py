@@ -36,9 +36,7 @@ _SCHEMA: Final[dict[str, Any]] = {
                     },
                     "departments": {
                         "type": "array",
-                        "items": {
-                            "anyOf": [{"const": EVERY_DEPARTMENT}, {"type": "string", "pattern": AGENT_NAME}]
-                        },
+                        "items": {"anyOf": [{"const": EVERY_DEPARTMENT}, {"type": "string", "pattern": AGENT_NAME}]},
                         "uniqueItems": True,
                         "maxItems": 200,
                     },

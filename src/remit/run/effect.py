@@ -13,68 +13,131 @@ from remit.ledger.journal import Guards, Moved
 from remit.run.desk import Desk
 from remit.vocabulary import Event, Halt, Json
 
-__all__ = ["do_effect", "look_up", "settle"]
+__all__ = ["Recorded", "do_effect", "look_up", "settle"]
+
+Recorded = tuple[int, Event]
+"""An event with its place in the ledger."""
 
 LOOKUP_TRIES: Final = 3
 LOOKUP_PAUSE_SECONDS: Final = 0.2
 
 
-async def do_effect(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> None:
+async def do_effect(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> tuple[Recorded, ...] | None:
     """Do what ``begun`` says, with the arguments in clear. The caller may give up waiting; the deed goes on.
+
+    Returns the events that were recorded of it, with their places; None when another process had its part in it.
 
     Every way it can end is recorded, except the end of this process: then `recover` takes over.
     """
-    task: asyncio.Task[object] = asyncio.ensure_future(_do(desk, begun, arguments))
+    deed = _Deed(desk, begun)
+    task: asyncio.Task[None] = asyncio.ensure_future(_do(deed, arguments))
     desk.running.add(task)
     task.add_done_callback(desk.running.discard)
     await asyncio.shield(task)
+    return None if deed.shared else tuple(deed.recorded)
 
 
-async def _do(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> None:
-    connector = desk.connectors.get(str(begun.data["system"]))
-    if connector is None:
-        await _failed(desk, begun, f"system {begun.data['system']} is not described in systems/")
+class _Deed:
+    """One effect being done by this process: what began it, and what was recorded of it since."""
+
+    def __init__(self, desk: Desk, begun: Event):
+        self.desk, self.begun = desk, begun
+        self.recorded: list[Recorded] = []
+        self.shared = False
+
+    @property
+    def connector(self) -> Connector:
+        """The system it is done in.
+
+        Raises:
+            CannotTell: no such system is described any more.
+        """
+        system = str(self.begun.data["system"])
+        connector = self.desk.connectors.get(system)
+        if connector is None:
+            raise CannotTell(f"system {system} is not described in systems/")
+        return connector
+
+    async def perform(self, arguments: Mapping[str, Json]) -> Done:
+        return await self.connector.perform(
+            str(self.begun.data["operation"]), arguments, str(self.begun.data["key"])
+        )
+
+    async def record(self, kind: str, step: str, data: dict[str, Json], epoch: int | None = None) -> bool:
+        """Record a step of it; False when another process was first. Raises Moved when only the epoch moved."""
+        event = Event(kind, self.begun.actor, data, self.begun.case, self.begun.action, step)
+        try:
+            (ref,) = await self.desk.journal.append(event, guards=Guards(epoch=epoch))
+        except Moved as moved:
+            if moved.what == "epoch":
+                raise
+            self.shared = True
+            return False
+        self.recorded.append((ref.seq, event))
+        return True
+
+    async def finished(self, done: Done, *, looked_up: bool) -> None:
+        data: dict[str, Json] = {"result": dict(done.result), "cost_minor": done.cost_minor, "looked_up": looked_up}
+        await self.record("action.finished", "ended", data)
+
+    async def failed(self, problem: str) -> None:
+        if await self.record("action.failed", "ended", {"problem": problem}):
+            reserves: Any = self.begun.data["reserves"]
+            self.desk.standing.drew(tuple((key, -amount) for key, amount in reserves))
+
+    async def uncertain(self, number: int, problem: str, then: str, epoch: int | None = None) -> bool:
+        data: dict[str, Json] = {"problem": problem, "then": then, "process": self.desk.presence.id}
+        return await self.record("action.uncertain", f"uncertain:{number}", data, epoch)
+
+
+async def _do(deed: _Deed, arguments: Mapping[str, Json]) -> None:
+    if str(deed.begun.data["system"]) not in deed.desk.connectors:
+        await deed.failed(f"system {deed.begun.data['system']} is not described in systems/")
         return
     try:
-        done = await connector.perform(str(begun.data["operation"]), arguments, str(begun.data["key"]))
+        done = await deed.perform(arguments)
     except (Refused, Unreachable) as error:
-        await _failed(desk, begun, str(error))
+        await deed.failed(str(error))
     except Exception as error:  # whatever is not understood may have been done
-        await look_up(desk, begun, arguments, problem=_words(error), number=1)
+        await _find_out(deed, arguments, _words(error), 1)
     else:
-        await _finished(desk, begun, done, looked_up=False)
+        await deed.finished(done, looked_up=False)
 
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RemitError) else f"{type(error).__name__}: {error}"[:500]
 
 
-async def look_up(desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int) -> None:
-    """Find out whether an unclear effect was done, and record what was found.
+async def look_up(
+    desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int
+) -> None:
+    """Find out whether an effect that somebody left behind was done, and record what was found.
 
     Done: finished. Certainly not done: done now, if nothing halts it, with the same key. Cannot tell: it stands in the
     inbox as uncertain. ``arguments`` None means that personal values were erased: then it is not done again.
     """
-    connector = desk.connectors.get(str(begun.data["system"]))
+    await _find_out(_Deed(desk, begun), arguments, problem, number)
+
+
+async def _find_out(deed: _Deed, arguments: Mapping[str, Json] | None, problem: str, number: int) -> None:
     try:
-        found = await _ask(connector, begun, arguments or {})
+        found = await _ask(deed, arguments or {})
     except Exception as error:
-        await _uncertain(desk, begun, number, f"{problem}; look-up: {_words(error)}", "ask")
+        await deed.uncertain(number, f"{problem}; look-up: {_words(error)}", "ask")
         return
     if found is not None:
-        await _finished(desk, begun, found, looked_up=True)
+        await deed.finished(found, looked_up=True)
     elif arguments is None:
-        await _failed(desk, begun, f"{problem}; it was not done, and its arguments were erased since")
+        await deed.failed(f"{problem}; it was not done, and its arguments were erased since")
     else:
-        await _again(desk, begun, arguments, problem, number)
+        await _again(deed, arguments, problem, number)
 
 
-async def _ask(connector: Connector | None, begun: Event, arguments: Mapping[str, Json]) -> Done | None:
-    if connector is None:
-        raise CannotTell(f"system {begun.data['system']} is not described in systems/")
+async def _ask(deed: _Deed, arguments: Mapping[str, Json]) -> Done | None:
+    connector, data = deed.connector, deed.begun.data
     for attempt in range(LOOKUP_TRIES):
         try:
-            return await connector.lookup(str(begun.data["operation"]), str(begun.data["key"]), arguments)
+            return await connector.lookup(str(data["operation"]), str(data["key"]), arguments)
         except Unreachable:
             if attempt + 1 == LOOKUP_TRIES:
                 raise
@@ -82,31 +145,29 @@ async def _ask(connector: Connector | None, begun: Event, arguments: Mapping[str
     raise AssertionError("unreachable")
 
 
-async def _again(desk: Desk, begun: Event, arguments: Mapping[str, Json], problem: str, number: int) -> None:
+async def _again(deed: _Deed, arguments: Mapping[str, Json], problem: str, number: int) -> None:
     """Do an effect that certainly was not done, under a guard: one process only, and not while it is halted."""
+    desk = deed.desk
     while True:
-        halt = _halted(desk, begun)
+        halt = _halted(desk, deed.begun)
         if halt is not None:
-            await _failed(desk, begun, f"{problem}; it was not done, and {halt.scope} is halted since")
+            await deed.failed(f"{problem}; it was not done, and {halt.scope} is halted since")
             return
+        words = f"{problem}; look-up says it was not done"
         try:
-            await _uncertain(
-                desk, begun, number, f"{problem}; look-up says it was not done", "again", desk.standing.epoch
-            )
-            break
-        except Moved as moved:
-            if moved.what != "epoch":
+            if not await deed.uncertain(number, words, "again", desk.standing.epoch):
                 return  # another process looks after it
+            break
+        except Moved:
             desk.catch_up()
-    connector = desk.connectors[str(begun.data["system"])]
     try:
-        done = await connector.perform(str(begun.data["operation"]), arguments, str(begun.data["key"]))
+        done = await deed.perform(arguments)
     except (Refused, Unreachable) as error:
-        await _failed(desk, begun, str(error))
+        await deed.failed(str(error))
     except Exception as error:
-        await _uncertain(desk, begun, number + 1, _words(error), "ask")
+        await deed.uncertain(number + 1, _words(error), "ask")
     else:
-        await _finished(desk, begun, done, looked_up=False)
+        await deed.finished(done, looked_up=False)
 
 
 def _halted(desk: Desk, begun: Event) -> Halt | None:
@@ -119,37 +180,6 @@ def _halted(desk: Desk, begun: Event) -> Halt | None:
         if covered is not False:
             return halt
     return None
-
-
-async def _finished(desk: Desk, begun: Event, done: Done, *, looked_up: bool) -> None:
-    data: dict[str, Json] = {"result": dict(done.result), "cost_minor": done.cost_minor, "looked_up": looked_up}
-    await _end(desk, Event("action.finished", begun.actor, data, begun.case, begun.action, "ended"))
-
-
-async def _failed(desk: Desk, begun: Event, problem: str) -> None:
-    data: dict[str, Json] = {"problem": problem}
-    ended = await _end(desk, Event("action.failed", begun.actor, data, begun.case, begun.action, "ended"))
-    if ended:
-        reserves: Any = begun.data["reserves"]
-        desk.standing.drew(tuple((key, -amount) for key, amount in reserves))
-
-
-async def _end(desk: Desk, event: Event) -> bool:
-    try:
-        await desk.journal.append(event)
-    except Moved:  # another process found out first and said so
-        return False
-    return True
-
-
-async def _uncertain(desk: Desk, begun: Event, number: int, problem: str, then: str, epoch: int | None = None) -> None:
-    data: dict[str, Json] = {"problem": problem, "then": then, "process": desk.presence.id}
-    event = Event("action.uncertain", begun.actor, data, begun.case, begun.action, f"uncertain:{number}")
-    try:
-        await desk.journal.append(event, guards=Guards(epoch=epoch))
-    except Moved:
-        if epoch is not None:
-            raise
 
 
 async def settle(desk: Desk, begun: Event, *, done: bool, person: str, why: str) -> None:

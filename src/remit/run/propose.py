@@ -18,10 +18,10 @@ from remit.manifest.template import fill_name
 from remit.oversight.approval import Answer, Pending, RolesOf, answer_event, asked_event, conflict_of
 from remit.run.desk import Desk
 from remit.run.effect import do_effect
-from remit.run.replay import Journey, replay
+from remit.run.replay import Journey, follow, replay
 from remit.vocabulary import Action, Decision, Event, Fact, Grant, Json
 
-__all__ = ["Judged", "edit", "journey_of", "judge", "propose"]
+__all__ = ["Judged", "edit", "journey_of", "judge", "propose", "through"]
 
 TRIES_MAX: Final = 200
 """Each refusal means that somebody else got through, so this many in a row means something else is wrong."""
@@ -29,12 +29,12 @@ TRIES_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision on record. ``sealed`` is the action as recorded: personal values are commitments."""
+    """A decision on record, the event that began the effect if it allows, and where the action stands."""
 
     digest: str
-    sealed: Action
     decision: Decision
     begun: Event | None
+    journey: Journey
 
 
 def journey_of(desk: Desk, digest: str) -> Journey:
@@ -54,9 +54,10 @@ async def propose(desk: Desk, action: Action, actor: str = "") -> Journey:
     """
     sealed, kept = seal_action(desk, action)
     digest = action_digest(sealed)
-    known = journey_of(desk, digest)
-    if known.progress != "unknown":
-        return known
+    if _rests_on_facts(desk, action):  # reading them is dear: look first whether this was proposed before
+        known = journey_of(desk, digest)
+        if known.progress != "unknown":
+            return known
     facts = await desk.facts(action)
     try:
         judged = await judge(desk, action, facts, actor=actor or f"agent:{action.agent}", sealed=(sealed, kept))
@@ -64,9 +65,23 @@ async def propose(desk: Desk, action: Action, actor: str = "") -> Journey:
         if moved.what == "step":  # proposed twice at once: the other one is on the path
             return journey_of(desk, digest)
         raise
+    return await through(desk, judged, action.arguments)
+
+
+async def through(desk: Desk, judged: Judged, arguments: Mapping[str, Json]) -> Journey:
+    """Do the effect, if it began, and return where the action stands then."""
     if judged.begun is not None:
-        await do_effect(desk, judged.begun, action.arguments)
-    return journey_of(desk, digest)
+        recorded = await do_effect(desk, judged.begun, arguments)
+        if recorded is None:
+            return journey_of(desk, judged.digest)
+        for seq, event in recorded:
+            follow(judged.journey, event, seq)
+    return judged.journey
+
+
+def _rests_on_facts(desk: Desk, action: Action) -> bool:
+    grant = desk.law.manifest(action.agent).actions.get(action.name)
+    return grant is not None and bool(grant.facts)
 
 
 def seal_action(desk: Desk, action: Action) -> tuple[Action, tuple[Sealed, ...]]:
@@ -117,9 +132,7 @@ async def edit(desk: Desk, pending: Pending, given: Answer, changed: Mapping[str
         )
     except Moved as moved:
         raise conflict_of(moved, pending, given) from None
-    if judged.begun is not None:
-        await do_effect(desk, judged.begun, arguments)
-    return journey_of(desk, digest)
+    return await through(desk, judged, arguments)
 
 
 async def judge(
@@ -134,10 +147,12 @@ async def judge(
     grants: tuple[Grant, ...] = (),
     first: tuple[Event, ...] = (),
     guards: Guards | None = None,
+    before: Journey | None = None,
 ) -> Judged:
     """Judge, and record the decision with what follows from it, judging again whenever things moved meanwhile.
 
-    ``first`` are events to record in the same append before the decision; ``guards`` hold for the append as a whole.
+    ``first`` are events to record in the same append before the decision; ``guards`` hold for the append as a whole;
+    ``before`` is where the action stood, and is taken on.
 
     Raises:
         Moved: a step is written already, or a guard of the caller's no longer holds.
@@ -166,21 +181,25 @@ async def judge(
             f"decided:{attempt}",
         )
         begun = None
-        follow: tuple[Event, ...] = ()
+        then: tuple[Event, ...] = ()
         if decision.verdict == "allow":
             begun = _begun(desk, event, manifest, action, decision)
-            follow = (begun,)
+            then = (begun,)
         elif decision.verdict == "escalate":
-            follow = (_asked(desk, event, manifest, recorded, decision, ask, facts),)
+            then = (_asked(desk, event, manifest, recorded, decision, ask, facts),)
         held = _guards(guards or Guards(), decision, standing.epoch)
         try:
-            await desk.journal.append(*first, event, *follow, guards=held, sealed=kept)
+            refs = await desk.journal.append(*first, event, *then, guards=held, sealed=kept)
         except Moved as moved:
             _learn(desk, moved, claims, done)
             continue
         if begun is not None:
             desk.standing.drew(tuple((reserve.key, reserve.amount) for reserve in decision.reserves))
-        return Judged(digest, recorded, decision, begun)
+        journey = Journey(digest) if before is None else before
+        for ref, done_event in zip(refs, (*first, event, *then), strict=True):
+            if done_event.action == digest:
+                follow(journey, done_event, ref.seq)
+        return Judged(digest, decision, begun, journey)
     raise Conflict(f"action {digest[:12]} was judged {TRIES_MAX} times and things moved each time; propose it again")
 
 

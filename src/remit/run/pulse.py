@@ -35,12 +35,17 @@ class Pulse:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop beating, wait for what is in flight, and leave."""
+        """Wait for what is in flight, then leave."""
+        if self._desk.running:
+            await asyncio.gather(*self._desk.running, return_exceptions=True)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Stop beating and take this process from among those that are there."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._desk.running:
-            await asyncio.gather(*self._desk.running, return_exceptions=True)
+            self._task = None
         await asyncio.to_thread(self._desk.presence.leave)
 
     async def _run(self) -> None:

@@ -12,9 +12,9 @@ from remit.ledger.query import events_of
 from remit.ledger.sealing import unseal
 from remit.oversight.approval import changes, list_pending, overdue_event
 from remit.run.desk import Desk
-from remit.run.effect import do_effect, look_up
+from remit.run.effect import look_up
 from remit.run.presence import is_living, processes
-from remit.run.propose import judge
+from remit.run.propose import journey_of, judge, through
 from remit.run.replay import Journey, replay
 from remit.store.engine import Store
 from remit.vocabulary import Event, Json
@@ -69,7 +69,7 @@ def ready_actions(desk: Desk, limit: int = 64) -> list[str]:
 
 async def carry_on(desk: Desk, digest: str) -> Journey:
     """Do what people approved, if it still is what they approved and the gate still lets it through."""
-    journey = replay(digest, events_of(desk.store, digest))
+    journey = journey_of(desk, digest)
     if journey.progress != "approved":
         return journey
     recorded = read_action(journey.decided["action"])
@@ -77,7 +77,7 @@ async def carry_on(desk: Desk, digest: str) -> Journey:
         arguments = unseal(desk.store, recorded.arguments)
     except NotFound as error:
         await _void(desk, journey, str(error))
-        return replay(digest, events_of(desk.store, digest))
+        return journey_of(desk, digest)
     action = replace(recorded, arguments=arguments)
     if desk.standing.behind():
         desk.catch_up()
@@ -89,12 +89,11 @@ async def carry_on(desk: Desk, digest: str) -> Journey:
         judged = await judge(
             desk, action, facts, actor=journey.proposer, sealed=(recorded, ()), attempt=journey.attempt + 1,
             ask=journey.ask + 1, grants=() if why else journey.grants, first=first, guards=Guards(ready=digest),
+            before=journey,
         )  # fmt: skip
     except Moved:  # another process carries it on
-        return replay(digest, events_of(desk.store, digest))
-    if judged.begun is not None:
-        await do_effect(desk, judged.begun, arguments)
-    return replay(digest, events_of(desk.store, digest))
+        return journey_of(desk, digest)
+    return await through(desk, judged, arguments)
 
 
 def _void_event(journey: Journey, why: str) -> Event:

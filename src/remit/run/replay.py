@@ -25,9 +25,9 @@ from typing import Any, Literal
 from remit.errors import LedgerBroken
 from remit.ledger.event import RecordedEvent
 from remit.ledger.views import asks_unmet
-from remit.vocabulary import Ask, Effect, Grant, Json
+from remit.vocabulary import Ask, Effect, Event, Grant, Json
 
-__all__ = ["Journey", "Progress", "replay"]
+__all__ = ["Journey", "Progress", "follow", "replay"]
 
 Progress = Literal[
     "unknown", "denied", "waiting", "approved", "rejected", "expired", "begun", "finished", "failed", "uncertain"
@@ -82,20 +82,21 @@ def replay(action: str, events: Sequence[RecordedEvent]) -> Journey:
     """
     journey = Journey(action)
     for recorded in events:
-        kind = recorded.event.kind
-        begins = kind == "action.begun" and journey.progress == "unknown" and journey.attempt > 0
-        if not begins and kind not in _NEXT[journey.progress] and not _asks(journey, kind):
-            raise LedgerBroken(f"event {recorded.seq}: {kind} cannot follow {journey.progress} of {action[:12]}")
-        _fold(journey, recorded)
+        follow(journey, recorded.event, recorded.seq)
     return journey
 
 
-def _asks(journey: Journey, kind: str) -> bool:
-    return kind == "approval.asked" and journey.progress == "unknown" and journey.attempt > 0
+def follow(journey: Journey, event: Event, seq: int) -> None:
+    """Take one more event of the action, which stands at ``seq``; raises as `replay` does."""
+    kind, judged = event.kind, journey.progress == "unknown" and journey.attempt > 0
+    completes = judged and kind in ("action.begun", "approval.asked")
+    if not completes and kind not in _NEXT[journey.progress]:
+        raise LedgerBroken(f"event {seq}: {kind} cannot follow {journey.progress} of {journey.action[:12]}")
+    _fold(journey, event)
 
 
-def _fold(journey: Journey, recorded: RecordedEvent) -> None:
-    event, data = recorded.event, recorded.event.data
+def _fold(journey: Journey, event: Event) -> None:
+    data = event.data
     match event.kind:
         case "action.decided":
             journey.attempt, journey.decided, journey.case = int(str(data["attempt"])), data, event.case
@@ -121,7 +122,7 @@ def _fold(journey: Journey, recorded: RecordedEvent) -> None:
         case "action.finished" | "action.failed" | "action.uncertain":
             _ended(journey, event.kind, data)
         case _:
-            raise LedgerBroken(f"event {recorded.seq}: {event.kind} is no step of an action")
+            raise LedgerBroken(f"{event.kind} is no step of an action")
 
 
 def _verdict(data: Mapping[str, Json]) -> str:

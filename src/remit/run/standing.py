@@ -48,7 +48,7 @@ class StandingCache:
         with self._store.snapshot() as reader:
             epoch = reader.fetch("select epoch from head")[0][0]
             halts = read_halts(reader)
-            documents: dict[str, str] = dict(reader.fetch("select name, digest from document"))  # type: ignore[arg-type]
+            documents: dict[str, str] = dict(reader.fetch("select name, digest from document"))
         with self._lock:
             changed = documents != self.documents
             self.epoch, self.halts, self.documents = epoch, halts, documents

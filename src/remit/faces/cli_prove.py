@@ -1,0 +1,129 @@
+"""Verbs to prove: verify, export, erase, backup, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from remit.faces.as_json import ledger_json
+from remit.faces.cli_options import Acting, AsJson, CompanyFolder, Why, acting
+from remit.faces.terminal import clean, count, progress, say, say_json, warn
+
+if TYPE_CHECKING:
+    from remit.app import LedgerReport
+    from remit.vocabulary import Json
+
+__all__ = ["backup", "erase", "export", "restore", "verify"]
+
+
+def verify(
+    *,
+    company: CompanyFolder = Path(),
+    as_json: AsJson = False,
+    decisions: Annotated[bool, Parameter(help="Judge every decision again, too.", negative="")] = False,
+) -> int:
+    """Check every event, checkpoint and witness of the ledger."""
+    from remit.app import open_company
+
+    judged: dict[str, Json] | None = None
+    with open_company(company, "verify", report=warn) as control:
+        with progress("verifying") as tell:
+            report = control.verify(tell)
+        if decisions:
+            with progress("judging again", "decisions") as tell:
+                again = control.replay_decisions(tell)
+            judged = {"same": again.same, "different": list(again.different), "erased": again.erased}
+        witness = control.company.witness
+    problems = [*report.problems, *(again.different if judged is not None else ())]
+    if as_json:
+        say_json({**ledger_json(report), "holds": not problems, "witness": witness, "decisions": judged})
+    else:
+        _show(report, judged, witness, problems)
+    return 1 if problems else 0
+
+
+def _show(report: LedgerReport, judged: Mapping[str, Any] | None, witness: str | None, problems: Sequence[str]) -> None:
+    say(f"events       {report.size:,}")
+    say(f"root         {report.root.hex()}")
+    say(f"checkpoints  {report.checkpoints:,}, the largest signs {count(report.signed_size, 'event')}")
+    say(f"witness      {clean(witness or 'none: an older copy put back whole would not be noticed')}")
+    if judged is not None:
+        erased = f", {judged['erased']:,} rest on data erased since" if judged["erased"] else ""
+        say(f"decisions    {judged['same']:,} judged the same again, {len(judged['different']):,} otherwise{erased}")
+    if not problems:
+        say("holds", "bold green")
+        return
+    say("BROKEN", "bold red")
+    for problem in problems:
+        say(f"  {clean(problem)}", "red")
+
+
+def export(
+    folder: Annotated[Path, Parameter(help="A folder that is empty or not there yet.")],
+    /,
+    *,
+    company: CompanyFolder = Path(),
+) -> int:
+    """Write the ledger to a folder that outsiders can check."""
+    from remit.app import open_company
+
+    with open_company(company, "export", report=warn) as control, progress("exporting"):
+        report = control.export(folder)
+    say(f"exported {count(report.size, 'event')} in {count(report.segments, 'file')} to {clean(str(report.folder))}")
+    say(f"root {report.root.hex()}")
+    say("README.txt in it says how to check it with Python alone", "dim")
+    return 0
+
+
+def erase(
+    subject: Annotated[str, Parameter(help="Whose data, as `personal:` of a manifest names them.")],
+    /,
+    *,
+    why: Why,
+    company: CompanyFolder = Path(),
+    person: Acting = "",
+) -> int:
+    """Remove what is kept of a person; every proof still holds."""
+    from remit.app import open_company
+
+    with open_company(company, "erase", report=warn) as control:
+        number = control.erase(subject, why, acting(person))
+    say(f"erased {count(number, 'value')}; backups made earlier still hold them")
+    return 0
+
+
+def backup(
+    folder: Annotated[Path, Parameter(help="A folder that is not there yet.")],
+    /,
+    *,
+    company: CompanyFolder = Path(),
+) -> int:
+    """Copy the store and the signing key to a new folder."""
+    from remit.app import open_company
+
+    with open_company(company, "backup", report=warn) as control, progress("copying", "rows") as tell:
+        size = control.backup(folder, tell)
+    say(f"backed up {count(size, 'event')} to {clean(str(folder))}; it holds the signing key: keep it safe")
+    return 0
+
+
+def restore(
+    folder: Annotated[Path, Parameter(name="BACKUP", help="A folder that `remit backup` made.")],
+    /,
+    *,
+    company: CompanyFolder = Path(),
+    accept_loss: Annotated[
+        str, Parameter(name="--accept-loss", help="Why events that a witness has seen may be lost.")
+    ] = "",
+) -> int:
+    """Put a backup in place of an empty store."""
+    from remit.app import restore_company
+
+    with progress("restoring"):
+        report = restore_company(company, folder, accept_loss)
+    lost = f"; {count(report.lost, 'event')} that a witness had seen are lost, and the ledger says so"
+    say(f"restored {count(report.size, 'event')}" + (lost if report.lost else ""))
+    return 0

@@ -1,0 +1,165 @@
+"""Records: hostile ones are refused, and a decision is made again from its own record and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from remit.canonical import canonical
+from remit.errors import BadInput, BadManifest, BadPolicy
+from remit.gate.decide import decide
+from remit.gate.judge_again import replay
+from remit.gate.policy import Rules
+from remit.gate.record import (
+    action_data,
+    action_digest,
+    decision_data,
+    facts_data,
+    facts_digest,
+    read_action,
+    read_decision,
+    read_facts,
+    read_standing,
+    sound_digest,
+    standing_data,
+)
+from remit.manifest.load import load_manifest
+from remit.manifest.scaffold import SCAFFOLD
+from remit.vocabulary import Action, Fact, Grant, Halt, Scope, Standing
+
+NOW = datetime(2026, 3, 2, 9, 30, 0, 123, tzinfo=UTC)
+AGENT = SCAFFOLD["agents/refund-desk.yaml"]
+POLICY = SCAFFOLD["policies/refunds.cedar"]
+
+
+def record() -> tuple[dict[str, Any], Rules]:
+    manifest = load_manifest("a.yaml", AGENT)
+    rules = Rules.load({"a.cedar": POLICY}, [manifest])
+    action = Action(
+        "refund-desk", manifest.version, "refund.create", "c", {"order": "A/1", "amount_minor": 12_500}, 7000
+    )
+    facts = {
+        "paid": Fact("paid", 20_000, "shop", "r", NOW - timedelta(minutes=3)),
+        "more": Fact("more", 1.5, "x", "y", None),  # type: ignore[arg-type]
+    }
+    halts = (
+        Halt("mine", Scope("entity", "order/A%2F1"), "why", "ana", NOW),
+        Halt("other", Scope("agent", "someone"), "why", "ana", NOW),
+    )
+    day = "limit/agent:refund-desk/per-day/2026-03-02"
+    standing = Standing(
+        NOW,
+        9,
+        halts,
+        {day: 45_000, "another": 3},
+        {"order/A%2F1": "f" * 64, "order/B": "e" * 64},
+        {"once/other": "d" * 64},
+        (Grant("finance", "fin"), Grant("finance", "fin")),
+    )
+    decision = decide(rules, manifest, action, facts, standing)
+    done = {decision.once_key or "": "c" * 64}
+    standing = Standing(NOW, 9, halts, standing.used, standing.claims, {**standing.done, **done}, standing.grants)
+    decision = decide(rules, manifest, action, facts, standing)
+    data = {
+        "action": action_data(action),
+        "facts": facts_data(facts),
+        "standing": standing_data(standing, decision),
+        "decision": decision_data(decision),
+    }
+    return json.loads(canonical(data)), rules
+
+
+def test_only_what_was_looked_at_is_recorded_and_it_is_enough() -> None:
+    data, rules = record()
+    standing = data["standing"]
+    assert [halt["id"] for halt in standing["halts"]] == ["mine"]
+    assert [row["entity"] for row in standing["claims"]] == ["order/A%2F1"]
+    assert [row["drawn"] for row in standing["used"]] == [45_000]
+    assert len(standing["done"]) == 1
+    again = replay(data, AGENT, rules.texts)
+    assert canonical(decision_data(again)) == canonical(data["decision"])
+
+
+def test_the_same_bytes_come_out_for_comments_but_not_for_changes_of_the_law() -> None:
+    data, rules = record()
+    assert decision_data(replay(data, "# a comment\n" + AGENT, rules.texts)) == data["decision"]
+    looser = AGENT.replace("at_most: 50000", "at_most: 60000")
+    assert decision_data(replay(data, looser, rules.texts)) != data["decision"]
+    texts = {**rules.texts, "a.cedar": POLICY.replace("nobody gets back", "no one gets back")}
+    assert decision_data(replay(data, AGENT, texts)) != data["decision"]
+
+
+@pytest.mark.parametrize("part", ["action", "facts", "standing"])
+def test_a_record_without_a_part_is_refused(part: str) -> None:
+    data, rules = record()
+    del data[part]
+    with pytest.raises(BadInput, match=part):
+        replay(data, AGENT, rules.texts)
+
+
+def test_texts_that_are_no_law_are_refused() -> None:
+    data, rules = record()
+    with pytest.raises(BadManifest):
+        replay(data, "agent: x", rules.texts)
+    with pytest.raises(BadPolicy):
+        replay(data, AGENT, {"a.cedar": POLICY})
+
+
+def _places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [path, *(place for key, item in items for place in _places(item, (*path, key)))]
+
+
+RECORD, RULES = record()
+READERS = {"action": read_action, "facts": read_facts, "standing": read_standing, "decision": read_decision}
+JUNK: list[Any] = [None, 5, -1, True, "x", [], {}, [1], {"a": 1}, "2026-01-01", 2**70, 1.5, ["x", "x"]]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_record_that_somebody_changed_is_read_or_refused(data: st.DataObject) -> None:
+    part = data.draw(st.sampled_from(sorted(READERS)))
+    places = [place for place in _places(RECORD[part]) if place]
+    place = data.draw(st.sampled_from(places))
+    broken = copy.deepcopy(RECORD[part])
+    at = broken
+    for key in place[:-1]:
+        at = at[key]
+    if data.draw(st.booleans()) and isinstance(at, dict):
+        del at[place[-1]]
+    else:
+        at[place[-1]] = data.draw(st.sampled_from(JUNK))
+    try:
+        READERS[part](broken)
+    except BadInput:
+        return
+    if part == "facts":
+        assert facts_data(read_facts(broken)) is not None
+
+
+def test_facts_that_stand_twice_are_refused() -> None:
+    with pytest.raises(BadInput, match="stands twice"):
+        read_facts(RECORD["facts"] * 2)
+
+
+def test_digests_tell_apart_what_differs_and_nothing_else() -> None:
+    action = read_action(RECORD["action"])
+    turned = Action(**{**_fields(action), "arguments": dict(reversed(list(action.arguments.items())))})
+    assert action_digest(turned) == action_digest(action)
+    for name, value in {"case": "d", "reasons": ("x",), "replaces": "y", "confidence_bp": None}.items():
+        assert action_digest(Action(**{**_fields(action), name: value})) != action_digest(action)
+    seen = NOW.astimezone(timezone(timedelta(hours=7)))
+    one = {"a": Fact("a", 1, "s", "r", NOW)}
+    assert facts_digest(one) == facts_digest({"a": Fact("a", 1, "s", "r", seen)}) == sound_digest(one)
+    assert facts_digest(one) != facts_digest({"a": Fact("a", 1, "s", "r", NOW + timedelta(microseconds=1))})
+    assert facts_digest(one) != facts_digest({"a": Fact("a", True, "s", "r", NOW)})
+
+
+def _fields(action: Action) -> dict[str, Any]:
+    return {name: getattr(action, name) for name in Action.__dataclass_fields__}

@@ -31,7 +31,7 @@ from remit.ledger.event import RecordedEvent
 from remit.ledger.holds import LedgerReport
 from remit.ledger.journal import Journal, Moved
 from remit.ledger.keeper import Keeper, stored_checkpoints
-from remit.ledger.query import EventFilter, documents_in_use, events_of, find_action, find_events, head
+from remit.ledger.query import EventFilter, all_events, documents_in_use, events_of, find_action, find_events, head
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
 from remit.oversight.approval import Answer, answer, find_pending
@@ -133,6 +133,7 @@ class Control:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._opening = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +142,10 @@ class Control:
         self.close()
 
     def close(self) -> None:
-        """Finish what is in flight, sign what was appended, give everything back."""
+        """Finish what is in flight, sign what was appended, give everything back. Closing twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
         if self._loop is not None and self._thread is not None and self._pulse is not None:
             self._wait(self._pulse.stop())
             self._wait(self._close_connectors())
@@ -497,8 +501,10 @@ class Control:
         from remit.ledger.export import export_ledger
 
         with self.store.snapshot() as reader:
+            kept = [recorded.event.data for recorded in all_events(reader, ("document.kept",))]
+            documents = {str(data["digest"]): str(data["text"]).encode() for data in kept}
             bodies = (body for (body,) in reader.stream("select body from event order by seq"))
-            return export_ledger(folder, bodies, stored_checkpoints(reader), {}, self.signer.vkey)
+            return export_ledger(folder, bodies, stored_checkpoints(reader), documents, self.signer.vkey)
 
     def backup(self, folder: Path, progress: Callable[[int], None] = lambda _rows: None) -> int:
         """Copy store and signing key into the new ``folder``; return how many events it holds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import subprocess
 import sys
@@ -75,7 +76,9 @@ def test_an_export_is_checked_by_its_own_verifier(remit: Remit, lived: Path, tmp
         [sys.executable, "-I", str(folder / "verify.py"), str(folder)], capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert ran.out.splitlines()[1].removeprefix("root ") in checked.stdout
+    root = ran.out.splitlines()[1].split()[1].rstrip(",")
+    assert f"root        {root}\n" in checked.stdout
+    assert base64.b64decode(root).hex() == remit("verify", "--json").json["root"]
     again = remit("export", str(folder))
     assert again.code == 2
     assert "not empty" in again.err

@@ -12,10 +12,24 @@ from cyclopts.validators import Number
 from remit.errors import BadInput
 from remit.faces.person import person_named
 
-__all__ = ["Acting", "AsJson", "AtMost", "CompanyFolder", "Role", "Why", "acting"]
+__all__ = ["Acting", "AsJson", "AtMost", "CompanyFolder", "Role", "Why", "acting", "has_home"]
+
+
+def has_home(_type: object, folder: object) -> None:
+    """Refuse a path that begins with ``~`` and a user who has no home; a validator for cyclopts.
+
+    Raises:
+        ValueError: there is no such home.
+    """
+    try:
+        Path(str(folder)).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such user's home") from None
+
 
 CompanyFolder = Annotated[
-    Path, Parameter(name="--company", env_var="REMIT_COMPANY", help="The company's folder.", negative="")
+    Path,
+    Parameter(name="--company", env_var="REMIT_COMPANY", validator=has_home, help="The company's folder.", negative=""),
 ]
 Acting = Annotated[str, Parameter(name="--as", env_var="REMIT_PERSON", help="Who acts; the login name when not given.")]
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead.", negative="")]

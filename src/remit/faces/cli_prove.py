@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,7 +74,7 @@ def export(
     with open_company(company, "export", report=warn) as control, progress("exporting"):
         report = control.export(folder)
     say(f"exported {count(report.size, 'event')} in {count(report.segments, 'file')} to {clean(str(report.folder))}")
-    say(f"root {report.root.hex()}")
+    say(f"root {b64encode(report.root).decode()}, as the verifier in it writes it")
     say("README.txt in it says how to check it with Python alone", "dim")
     return 0
 

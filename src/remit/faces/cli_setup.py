@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from remit.faces.as_json import agents_json, finding_json
-from remit.faces.cli_options import AsJson, CompanyFolder
+from remit.faces.cli_options import AsJson, CompanyFolder, has_home
 from remit.faces.terminal import count, say, say_json, table
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["agents", "check", "init", "policy"]
 
 
-def init(folder: Annotated[Path, Parameter(help="Where to write it; made when absent.")] = Path(), /) -> int:
+def init(
+    folder: Annotated[Path, Parameter(validator=has_home, help="Where to write it; made when absent.")] = Path(), /
+) -> int:
     """Write a first company that passes `remit check`."""
     from remit.app import init_company
 

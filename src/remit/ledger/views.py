@@ -164,7 +164,7 @@ class Views:
     def _escalated(self, seq: int, event: Event) -> None:
         cells = self.get("parked", event.action)
         if cells is not None:
-            data = orjson.loads(cells[2]) | {"asks": event.data["asks"], "level": event.data["level"]}
+            data = orjson.loads(cells[2]) | dict(event.data)
             self._tables["parked"].put(event.action, "waiting", event.data["due_at"] or "", _text(data))
 
     def _closed(self, seq: int, event: Event) -> None:

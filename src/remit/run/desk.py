@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 from remit.connectors.connector import Connector
 from remit.ledger.journal import Journal
@@ -16,6 +17,8 @@ from remit.store.engine import Store
 from remit.vocabulary import Action, Fact
 
 __all__ = ["Desk"]
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -32,7 +35,14 @@ class Desk:
     now: Callable[[], datetime]
     reload: Callable[[], None]
     """Take over the documents in use after they changed."""
-    running: set[asyncio.Task[object]] = field(default_factory=set)
+    running: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    async def see_through(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run ``work`` to its end even if the caller gives up waiting: between begun and ended nobody may just leave."""
+        task = asyncio.ensure_future(work)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return await asyncio.shield(task)
 
     def catch_up(self) -> None:
         """Read how things stand now, and the law if it changed."""

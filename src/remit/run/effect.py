@@ -23,17 +23,14 @@ LOOKUP_PAUSE_SECONDS: Final = 0.2
 
 
 async def do_effect(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> tuple[Recorded, ...] | None:
-    """Do what ``begun`` says, with the arguments in clear. The caller may give up waiting; the deed goes on.
+    """Do what ``begun`` says, with the arguments in clear.
 
     Returns the events that were recorded of it, with their places; None when another process had its part in it.
 
     Every way it can end is recorded, except the end of this process: then `recover` takes over.
     """
     deed = _Deed(desk, begun)
-    task: asyncio.Task[None] = asyncio.ensure_future(_do(deed, arguments))
-    desk.running.add(task)
-    task.add_done_callback(desk.running.discard)
-    await asyncio.shield(task)
+    await _do(deed, arguments)
     return None if deed.shared else tuple(deed.recorded)
 
 

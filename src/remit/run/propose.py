@@ -52,6 +52,10 @@ async def propose(desk: Desk, action: Action, actor: str = "") -> Journey:
         BadInput: the action has no canonical form, or no such agent.
         StoreUnavailable: the decision could not be recorded; then nothing was begun.
     """
+    return await desk.see_through(_propose(desk, action, actor))
+
+
+async def _propose(desk: Desk, action: Action, actor: str) -> Journey:
     sealed, kept = seal_action(desk, action)
     digest = action_digest(sealed)
     if _rests_on_facts(desk, action):  # reading them is dear: look first whether this was proposed before
@@ -117,6 +121,12 @@ async def edit(desk: Desk, pending: Pending, given: Answer, changed: Mapping[str
         NotAllowed: the person may not answer the question.
         Conflict: somebody else was quicker, or the edited action was proposed before.
     """
+    return await desk.see_through(_edit(desk, pending, given, changed, roles_of))
+
+
+async def _edit(
+    desk: Desk, pending: Pending, given: Answer, changed: Mapping[str, Json], roles_of: RolesOf
+) -> Journey:
     old = read_action(journey_of(desk, pending.action).decided["action"])
     arguments = {**unseal(desk.store, old.arguments), **changed}
     version = desk.law.manifest(old.agent).version

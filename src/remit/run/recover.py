@@ -43,7 +43,9 @@ async def recover(desk: Desk, *, again: bool = False) -> int:
             continue
         arguments = _arguments(desk, journey)
         problem = f"process {process} ended before it could say how this ended"
-        await look_up(desk, begun, arguments, problem=problem, number=journey.uncertain + 1)
+        await desk.see_through(
+            look_up(desk, begun, arguments, problem=problem, number=journey.uncertain + 1)
+        )
         count += 1
     return count
 
@@ -69,6 +71,10 @@ def ready_actions(desk: Desk, limit: int = 64) -> list[str]:
 
 async def carry_on(desk: Desk, digest: str) -> Journey:
     """Do what people approved, if it still is what they approved and the gate still lets it through."""
+    return await desk.see_through(_carry_on(desk, digest))
+
+
+async def _carry_on(desk: Desk, digest: str) -> Journey:
     journey = journey_of(desk, digest)
     if journey.progress != "approved":
         return journey
@@ -122,6 +128,6 @@ async def pass_deadlines(desk: Desk) -> int:
         try:
             await desk.journal.append(event, guards=Guards(waiting=(pending.action, pending.number)))
             count += 1
-        except (Moved, RemitError):
+        except Moved:  # somebody answered meanwhile, or another worker was first
             continue
     return count

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.faces.refund_shop import Shop, running_shop
+from tests.faces.stage import COMMAND, Ran, Remit, make_company
 
 from remit.app import Control, open_company
 from remit.faces.cli import main
-from tests.faces.refund_shop import Shop, running_shop
-from tests.faces.stage import COMMAND, Ran, Remit, make_company
 
 
 @pytest.fixture(scope="session")

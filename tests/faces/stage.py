@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remit.app import init_company
 from tests.faces.refund_shop import Shop
+
+from remit.app import init_company
 
 COMMAND = [sys.executable, "-c", "import sys; from remit.faces.cli import main; sys.exit(main())"]
 

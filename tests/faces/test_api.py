@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.faces.refund_shop import Shop
+from tests.faces.stage import proposal
 
 from remit.app import Control
 from remit.errors import StoreUnavailable
 from remit.faces.api import build_api
 from remit.faces.api_guard import BODY_BYTES_MAX, ApiGuard
 from remit.faces.api_token import TOKEN_FILE, ApiToken
-from tests.faces.refund_shop import Shop
-from tests.faces.stage import proposal
 
 BASE = "http://127.0.0.1:8765"
 
@@ -66,7 +66,7 @@ def test_people_answer(client: TestClient, control: Control, shop: Shop) -> None
     (item,) = client.get("/v1/approvals").json()
     assert (item["action"], item["roles"]) == (digest, ["finance"])
     assert client.get(f"/v1/approvals/{digest}").json()["progress"] == "waiting"
-    yes = {"person": "ben.deputy", "verdict": "approve"}
+    yes: dict[str, Any] = {"person": "ben.deputy", "verdict": "approve"}
     refused = client.post(f"/v1/approvals/{digest}/answer", json=yes)
     assert (refused.status_code, refused.json()["error"]) == (403, "NotAllowed")
     yes = {"person": "cleo.finance", "verdict": "approve", "role": "finance", "why": "fine", "seconds": 40}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.faces.refund_shop import Shop
 from tests.faces.stage import Ran, Remit, lines, proposal
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from remit.app import Control
 from tests.faces.refund_shop import Shop
 from tests.faces.stage import Remit, lines, proposal
+
+from remit.app import Control
 
 Start = Callable[..., subprocess.Popen[bytes]]
 

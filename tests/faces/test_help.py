@@ -10,9 +10,9 @@ import sys
 
 import pytest
 from cyclopts import App
+from tests.faces.stage import Remit
 
 from remit.faces.verbs import VERBS, Verb, help_text
-from tests.faces.stage import Remit
 
 GOLDEN = {
     "set up": ["init", "check", "agents", "policy"],
@@ -50,7 +50,7 @@ def test_a_verb_is_where_the_list_says_and_says_the_same(verb: Verb) -> None:
     module, _, attribute = verb.where.partition(":")
     target = getattr(importlib.import_module(f"remit.faces.{module}"), attribute)
     said = target.help if isinstance(target, App) else inspect.getdoc(target)
-    assert said.splitlines()[0].rstrip(".").startswith(verb.summary.partition(":")[0].partition(";")[0])
+    assert str(said).splitlines()[0].rstrip(".").startswith(verb.summary.partition(":")[0].partition(";")[0])
 
 
 @pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
@@ -63,7 +63,7 @@ def test_every_verb_has_help(remit: Remit, verb: str) -> None:
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from remit.faces.cli import main; main(['--help']); "
-        "heavy = {'cyclopts', 'rich', 'fastapi', 'uvicorn', 'sqlalchemy', 'cedarpy', 'httpx2', 'asyncio', 'remit.app'}; "
+        "heavy = {'cyclopts', 'rich', 'fastapi', 'uvicorn', 'sqlalchemy', 'cedarpy', 'asyncio', 'remit.app'}; "
         "sys.stderr.write(' '.join(sorted(heavy & set(sys.modules))))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

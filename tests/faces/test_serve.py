@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.faces.refund_shop import Shop
 from tests.faces.stage import Remit, proposal
 

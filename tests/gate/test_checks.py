@@ -350,7 +350,7 @@ def test_no_approval_lifts_a_hard_forbid_a_missing_permit_or_a_rule_that_needs_m
         PERMIT + approve("soft", "fin", "true", FIN) + '@id("no") @reason("no") forbid (principal, action, resource);'
     )
     denied = judged(rules=hard, grants=grants)
-    assert [(check.rule, check.verdict) for check in of(denied, "policy")] == [("no", "deny")]
+    assert [(check.rule, check.verdict, check.reason) for check in of(denied, "policy")] == [("no", "deny", "no")]
     unpermitted = judged(rules=approve("soft", "fin", "true", FIN), grants=grants)
     assert [(check.rule, check.verdict) for check in of(unpermitted, "policy")] == [("no-permit", "deny")]
     stubborn = PERMIT + approve("soft", "fin", "true", f"{FIN} && context.hour > 20")
@@ -390,3 +390,64 @@ def test_the_order_of_arguments_facts_and_grants_does_not_matter() -> None:
     assert judged(action(bad)) == judged(action(turned))
     grants = (Grant("fin", "a"), Grant("sup", "b"))
     assert judged(rules=TWO_KEYS, grants=grants) == judged(rules=TWO_KEYS, grants=grants[::-1])
+
+
+def fires(condition: str, proposal: Action | None = None, facts: Mapping[str, Fact] | None = None) -> bool:
+    scope = 'principal, action == Remit::Action::"refund", resource'
+    rule = f'@id("it") @reason("it") forbid ({scope}) when {{ {condition} }};'
+    return "it" in [check.rule for check in of(judged(proposal, facts, PERMIT + rule), "policy")]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("context.hour == 9 && context.weekday == 1", True),
+        (f"context.now == {int(NOW.timestamp())}", True),
+        ("context.amount_minor == 100", True),
+        ("context.confidence_bp == 9000", True),
+        ("context.amount_minor == 101", False),
+    ],
+)
+def test_what_rules_are_shown(condition: str, expected: bool) -> None:
+    guards = "context has amount_minor && context has confidence_bp"
+    assert fires(f"{guards} && {condition}") is expected
+
+
+@pytest.mark.parametrize(("order", "expected"), [("A1", "it"), ("A2", "all")])
+def test_a_rule_may_read_all_arguments_at_once(order: str, expected: str) -> None:
+    closed = manifest(MANIFEST.replace("[order, cents]", "[order, cents, country]"))
+    rule = '@id("it") @reason("it") forbid (principal, action == Remit::Action::"refund", resource) '
+    rule += f'when {{ context.arguments == {{order: "{order}", cents: 100, country: "PT"}} }};'
+    held = Rules.load({"a.cedar": PERMIT + rule}, [closed])
+    decision = decide(held, closed, action(version=closed.version), paid(), Standing(NOW))
+    assert [check.rule for check in of(decision, "policy")] == [expected]
+
+
+def test_sunday_is_the_seventh_day() -> None:
+    rule = '@id("it") @reason("it") forbid (principal, action, resource) when { context.weekday == 7 };'
+    held = Rules.load({"a.cedar": PERMIT + rule}, [manifest()])
+    sunday = NOW - timedelta(days=1)
+    decision = decide(held, manifest(), action(), {}, Standing(sunday))
+    assert [check.rule for check in of(decision, "policy")] == ["it"]
+
+
+def test_what_is_no_confidence_or_no_number_is_not_shown_to_rules() -> None:
+    stated = "context has confidence_bp"
+    assert fires(stated)
+    assert not fires(stated, action(confidence_bp=10_001))
+    assert not fires(stated, action(confidence_bp=None))
+    known = "context.facts has paid"
+    assert fires(known)
+    assert not fires(known, facts=paid(True))
+    assert "not a whole number" in of(judged(facts=paid(True)), "freshness")[0].reason
+    assert fires('context.missing.contains("paid")', facts=paid(True))
+    assert fires('context.stale.contains("paid")', facts=paid(age=timedelta(hours=2)))
+    assert not fires('context.stale.contains("paid") || context.missing.contains("paid")')
+
+
+def test_a_rule_on_several_actions_speaks_on_each() -> None:
+    names = ", ".join(f'Remit::Action::"{name}"' for name in ("recommend", "refund"))
+    rule = f'@id("it") @reason("it") forbid (principal, action in [{names}], resource);'
+    assert [check.rule for check in of(judged(rules=PERMIT + rule), "policy")] == ["it"]
+    sign = judged(action({}, name="sign"), rules=PERMIT + rule)
+    assert [check.rule for check in of(sign, "policy")] == ["all"]

@@ -223,6 +223,7 @@ def test_the_name_of_the_schema_is_taken() -> None:
 
 HOSTILE = [
     "(" * 100_000,
+    HEAD + "permit (principal, action, resource) when { " + "(" * 500 + "true" + ")" * 500 + " };",
     HEAD + "permit (principal, action, resource) when { " + "(" * 5000 + "true" + ")" * 5000 + " };",
     HEAD
     + "permit (principal, action, resource) when { "

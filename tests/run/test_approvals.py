@@ -257,7 +257,9 @@ def test_a_limit_reached_meanwhile_stops_what_was_approved(control: Control, sho
     """500.00 a day: 125.00 waits, 450.00 is drawn meanwhile; the limit's own question is asked anew."""
     journey = ask(control, "A1", 12_500)
     for number in range(5):
-        control.propose("refund-desk", "refund.create", f"c{number}", {"order": f"B{number}", "amount_minor": 9_000}, "0.9")
+        control.propose(
+            "refund-desk", "refund.create", f"c{number}", {"order": f"B{number}", "amount_minor": 9_000}, "0.9"
+        )
     control.approve(journey.action, "cleo.finance")
     control.work()
     after = control.journey(journey.action)

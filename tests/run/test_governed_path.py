@@ -156,7 +156,9 @@ def test_what_another_process_left_behind_is_looked_up(opened: Open, folder: Pat
 
 def test_personal_arguments_are_sealed_and_can_be_erased(folder: Path, opened: Open) -> None:
     manifest = folder / "agents" / "refund-desk.yaml"
-    text = manifest.read_text().replace("    amount: amount_minor", '    personal: {reason: "customer/$order"}\n    amount: amount_minor')
+    text = manifest.read_text().replace(
+        "    amount: amount_minor", '    personal: {reason: "customer/$order"}\n    amount: amount_minor'
+    )
     manifest.write_text(text)
     shop = make_shop()
     control = opened("test", shop)
@@ -200,13 +202,26 @@ def test_explain_tells_the_whole_story(control: Control) -> None:
         Outcome("case-A1", journey.action, True, "complaints", datetime.now(UTC), {"taken_back": False})
     )
     words = control.explain(journey.action[:8])
-    for expected in ("refund-over-100", "40000", "cleo.finance as finance approved", "done at 25", "says complaints: right"):
+    for expected in (
+        "refund-over-100",
+        "40000",
+        "cleo.finance as finance approved",
+        "done at 25",
+        "says complaints: right",
+    ):
         assert expected in words
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("case", ""), ("case", "x" * 201), ("case", "a\nb"), ("case", "\x1b[31m"), ("confidence", "1.5"), ("confidence", "nan")],
+    [
+        ("case", ""),
+        ("case", "x" * 201),
+        ("case", "a\nb"),
+        ("case", "\x1b[31m"),
+        ("confidence", "1.5"),
+        ("confidence", "nan"),
+    ],
 )
 def test_impossible_proposals_are_refused_with_words(control: Control, field: str, value: str) -> None:
     given = {"case": "c", "confidence": "0.9"} | {field: value}

@@ -36,7 +36,9 @@ with open_company(folder, name, connectors={"shop": make_shop()}) as control:
 
 
 def propose(control: Control, order: str = "A1") -> str:
-    return control.propose("refund-desk", "refund.create", f"c-{order}", {"order": order, "amount_minor": 5}, "0.9").progress
+    return control.propose(
+        "refund-desk", "refund.create", f"c-{order}", {"order": order, "amount_minor": 5}, "0.9"
+    ).progress
 
 
 @pytest.mark.parametrize(
@@ -59,13 +61,17 @@ def test_every_scope_stops_what_it_covers_until_it_is_lifted(
     assert propose(control, "A3") == "finished"
 
 
-@pytest.mark.parametrize("scope", ["agent:another", "department:sales", "system:bank", "action:refund.cancel", "entity:order/B"])
+@pytest.mark.parametrize(
+    "scope", ["agent:another", "department:sales", "system:bank", "action:refund.cancel", "entity:order/B"]
+)
 def test_other_scopes_stop_nothing(control: Control, scope: str) -> None:
     control.halt(scope, "elsewhere", "ada.owner")
     assert propose(control) == "finished"
 
 
-@pytest.mark.parametrize("scope", ["", "all", "agent", "agent:", "everything:x", "planet:earth", "agent:a\nb", "agent:" + "x" * 300])
+@pytest.mark.parametrize(
+    "scope", ["", "all", "agent", "agent:", "everything:x", "planet:earth", "agent:a\nb", "agent:" + "x" * 300]
+)
 def test_scopes_that_are_none_are_refused(control: Control, scope: str) -> None:
     with pytest.raises(BadInput, match="expected everything, department:NAME"):
         control.halt(scope, "why", "ada.owner")
@@ -89,7 +95,11 @@ def test_requested_and_confirmed_are_two_facts(opened: Open) -> None:
 
 def test_nothing_begins_after_the_halt_in_any_of_four_processes(folder: Path, opened: Open) -> None:
     manifest = folder / "agents" / "refund-desk.yaml"
-    text = manifest.read_text().replace("at_most: 60}", "at_most: 1000000}").replace("at_most: 50000,", "at_most: 50000000,")
+    text = (
+        manifest.read_text()
+        .replace("at_most: 60}", "at_most: 1000000}")
+        .replace("at_most: 50000,", "at_most: 50000000,")
+    )
     manifest.write_text(text)
     opened().desk  # noqa: B018  takes the company's files into use
     children = [

@@ -135,4 +135,6 @@ class CedarEngine:
 
 
 def _places(numbers: list[str]) -> tuple[int, ...]:
+    if len(numbers) == 1:
+        return (int(numbers[0]),)
     return tuple(sorted({int(number) for number in numbers}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from remit.gate.fact_form import fact_problem
@@ -35,17 +36,24 @@ def check_freshness(matter: Matter) -> Opinion:
     asks = []
     for need in grant.facts:
         state, remedy, reason = _state(need, matter.facts.get(need.name), matter.standing.now)
+        if not state:
+            checks.append(_good(need.name, reason))
+            continue
         verdict = remedy
         if verdict == "escalate" and need.ask is not None:
             if matter.enough(need.ask):
                 verdict, reason = "allow", f"{reason}; {need.ask} said yes"
             else:
                 asks.append(Ask(need.ask))
-        if state == "" or verdict != "allow" or remedy != "allow":
-            checks.append(Check("freshness", verdict, need.name, reason, (need.name,)))
-        else:
-            checks.append(Check("freshness", "allow", need.name, f"{reason}, which is allowed", (need.name,)))
+        elif verdict == "allow":
+            reason = f"{reason}, which is allowed"
+        checks.append(Check("freshness", verdict, need.name, reason, (need.name,)))
     return Opinion(tuple(checks), tuple(asks))
+
+
+@lru_cache(maxsize=4096)
+def _good(name: str, reason: str) -> Check:
+    return Check("freshness", "allow", name, reason, (name,))
 
 
 def missing_and_stale(matter: Matter) -> tuple[list[str], list[str]]:
@@ -75,4 +83,5 @@ def _state(need: FactNeed, fact: Fact | None, now: datetime) -> tuple[str, Remed
         return "stale", need.stale, f"{need.name} does not say when it was observed"
     if age > need.fresh_seconds:
         return "stale", need.stale, f"{need.name} is {age} s old, more than {need.fresh_seconds} s"
-    return "", "allow", f"{need.name} is {max(age, 0)} s old, within {need.fresh_seconds} s"
+    # No age here, so that the same words serve again; the fact itself says when it was observed.
+    return "", "allow", f"{need.name} is within {need.fresh_seconds} s"

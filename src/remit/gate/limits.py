@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from remit.canonical import INTEGER_MAX
@@ -68,10 +69,11 @@ def check_limits(matter: Matter) -> Opinion:
             checks.append(Check("limits", "deny", limit.name, f"cannot be checked: {drawn}", facts))
             continue
         reserves.append(drawn)
-        reason = f"{drawn.used} drawn, {drawn.amount} more, at most {drawn.at_most} per {limit.every}"
         if drawn.fits:
-            checks.append(Check("limits", "allow", limit.name, reason, facts))
-        elif limit.over == "escalate" and limit.ask is not None and matter.enough(limit.ask):
+            checks.append(_within(limit.name, drawn.at_most, limit.every, facts))
+            continue
+        reason = f"{drawn.used} drawn, {drawn.amount} more, at most {drawn.at_most} per {limit.every}"
+        if limit.over == "escalate" and limit.ask is not None and matter.enough(limit.ask):
             checks.append(Check("limits", "allow", limit.name, f"{reason}; {limit.ask} said yes", facts))
         elif limit.over == "escalate" and limit.ask is not None:
             asks.append(Ask(limit.ask))
@@ -79,6 +81,12 @@ def check_limits(matter: Matter) -> Opinion:
         else:
             checks.append(Check("limits", "deny", limit.name, reason, facts))
     return Opinion(tuple(checks), tuple(asks), tuple(reserves))
+
+
+@lru_cache(maxsize=4096)
+def _within(name: str, at_most: int, every: Window, facts: tuple[str, ...]) -> Check:
+    # No sums here, so that the same words serve again; the reserve has them.
+    return Check("limits", "allow", name, f"within {at_most} per {every}", facts)
 
 
 def _reserve(matter: Matter, grant: ActionGrant, limit: Limit) -> Reserve | str:

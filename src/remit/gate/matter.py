@@ -141,6 +141,8 @@ def once_key(grant: ActionGrant, arguments: Mapping[str, Json]) -> str | None:
 
 
 def _granted(manifest: Manifest, standing: Standing) -> dict[str, frozenset[str]]:
+    if not standing.grants:
+        return {}
     people: dict[str, set[str]] = {}
     for grant in standing.grants:
         # Nobody's word counts on what they built, nor an agent's on what it proposes.

@@ -53,7 +53,7 @@ def action_data(action: Action) -> dict[str, Json]:
         BadInput: a field is not of its type. What the arguments hold is not looked at; `canonical` does that.
     """
     arguments = action.arguments
-    if not isinstance(arguments, Mapping):
+    if type(arguments) is not dict and not isinstance(arguments, Mapping):
         raise BadInput(f"arguments are an object: got {type(arguments).__name__}")
     texts = (action.agent, action.version, action.name, action.case, *action.reasons)
     if set(map(type, texts)) != {str}:

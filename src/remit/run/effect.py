@@ -56,9 +56,7 @@ class _Deed:
         return connector
 
     async def perform(self, arguments: Mapping[str, Json]) -> Done:
-        return await self.connector.perform(
-            str(self.begun.data["operation"]), arguments, str(self.begun.data["key"])
-        )
+        return await self.connector.perform(str(self.begun.data["operation"]), arguments, str(self.begun.data["key"]))
 
     async def record(self, kind: str, step: str, data: dict[str, Json], epoch: int | None = None) -> bool:
         """Record a step of it; False when another process was first. Raises Moved when only the epoch moved."""
@@ -105,9 +103,7 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RemitError) else f"{type(error).__name__}: {error}"[:500]
 
 
-async def look_up(
-    desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int
-) -> None:
+async def look_up(desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int) -> None:
     """Find out whether an effect that somebody left behind was done, and record what was found.
 
     Done: finished. Certainly not done: done now, if nothing halts it, with the same key. Cannot tell: it stands in the

@@ -21,7 +21,7 @@ from remit.run.effect import do_effect
 from remit.run.replay import Journey, follow, replay
 from remit.vocabulary import Action, Decision, Event, Fact, Grant, Json
 
-__all__ = ["Judged", "edit", "journey_of", "judge", "propose", "through"]
+__all__ = ["Judged", "edit", "journey_of", "judge", "propose", "seal_action", "through"]
 
 TRIES_MAX: Final = 200
 """Each refusal means that somebody else got through, so this many in a row means something else is wrong."""
@@ -124,9 +124,7 @@ async def edit(desk: Desk, pending: Pending, given: Answer, changed: Mapping[str
     return await desk.see_through(_edit(desk, pending, given, changed, roles_of))
 
 
-async def _edit(
-    desk: Desk, pending: Pending, given: Answer, changed: Mapping[str, Json], roles_of: RolesOf
-) -> Journey:
+async def _edit(desk: Desk, pending: Pending, given: Answer, changed: Mapping[str, Json], roles_of: RolesOf) -> Journey:
     old = read_action(journey_of(desk, pending.action).decided["action"])
     arguments = {**unseal(desk.store, old.arguments), **changed}
     version = desk.law.manifest(old.agent).version

@@ -108,6 +108,7 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[_PostgresTransaction]:
+        """Open a write transaction; see `Store.transaction`."""
         with self._writing:
             if self._writer.closed:
                 self._writer = self._connect()
@@ -120,6 +121,7 @@ class PostgresStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[_PostgresReader]:
+        """Open a reader that sees one state; see `Store.snapshot`."""
         connection = self._connect()
         try:
             connection.autocommit = False
@@ -131,6 +133,7 @@ class PostgresStore:
             connection.close()
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of one SELECT, as of now; see `Store.read`."""
         connection = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
             connection = self._local.connection = self._connect()
@@ -141,5 +144,6 @@ class PostgresStore:
         return rows
 
     def close(self) -> None:
+        """Give back all connections."""
         while self._opened:
             self._opened.pop().close()

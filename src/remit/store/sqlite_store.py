@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 import threading
@@ -93,7 +92,7 @@ class SqliteStore:
             self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
         )
         if new:
-            os.chmod(self.path, 0o600)
+            self.path.chmod(0o600)
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
@@ -103,6 +102,7 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[_SqliteTransaction]:
+        """Open a write transaction; see `Store.transaction`."""
         with self._writing:
             self._begin()
             try:
@@ -139,6 +139,7 @@ class SqliteStore:
 
     @contextmanager
     def snapshot(self) -> Iterator[_SqliteReader]:
+        """Open a reader that sees one state; see `Store.snapshot`."""
         connection = self._connect()
         try:
             connection.execute("begin")
@@ -148,11 +149,13 @@ class SqliteStore:
             connection.close()
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of one SELECT, as of now; see `Store.read`."""
         try:
             return self._reader().execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path}: {error}") from None
 
     def close(self) -> None:
+        """Give back all connections."""
         while self._opened:
             self._opened.pop().close()

@@ -13,9 +13,17 @@ def _table(name: str, *columns: sa.Column[object], **options: object) -> None:
     op.create_table(name, *columns, **options)  # type: ignore[arg-type]
 
 
+key, text, whole, blob = sa.Text, sa.Text, sa.BigInteger, sa.LargeBinary
+
+
 def upgrade() -> None:
     """Create all tables."""
-    key, text, whole, blob = sa.Text, sa.Text, sa.BigInteger, sa.LargeBinary
+    _ledger()
+    _views()
+    _beside()
+
+
+def _ledger() -> None:
     _table(
         "head",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -64,7 +72,10 @@ def upgrade() -> None:
         sa.Column("frontier", blob, nullable=False),
     )
     _table("tile", sa.Column("place", key, primary_key=True), sa.Column("hashes", blob, nullable=False))
-    # Views: folds of the events (ledger/views.py). Deleting and rebuilding them gives the same rows.
+
+
+def _views() -> None:
+    # Folds of the events (ledger/views.py). Deleting and rebuilding them gives the same rows.
     _table("counter", sa.Column("key", key, primary_key=True), sa.Column("used", whole, nullable=False))
     _table("claim", sa.Column("entity", key, primary_key=True), sa.Column("action", text, nullable=False))
     _table("once", sa.Column("key", key, primary_key=True), sa.Column("action", text, nullable=False))
@@ -97,6 +108,9 @@ def upgrade() -> None:
         sa.Column("seq", whole, nullable=False),
         sa.Column("digest", text, nullable=False),
     )
+
+
+def _beside() -> None:
     # Beside the chain: what can be erased, and what processes say of themselves.
     _table(
         "sealed",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from remit.canonical import canonical, from_moment, to_moment
 from remit.connectors.connector import Connector
 from remit.connectors.systems import open_connector
-from remit.errors import BadInput, Conflict, Finding, NotFound
+from remit.errors import BadInput, Conflict, Finding, NotFound, RemitError
 from remit.evidence.fleet import AgentRecord, fleet
 from remit.evidence.inbox import InboxItem, inbox
 from remit.evidence.spend import Spend, spend
@@ -477,9 +477,14 @@ class Control:
     # Proving.
 
     def verify(self, progress: Callable[[int], None] | None = None) -> LedgerReport:
-        """Check every event, checkpoint and witness."""
+        """Check every event, checkpoint and witness; what this process appended just now is signed first."""
         from remit.ledger.audit import verify_store
 
+        if self.journal.counts.events:
+            try:
+                self.keeper.checkpoint()
+            except RemitError as error:  # the check itself says more about it
+                self._report(f"checkpoint: {error}")
         return verify_store(self.store, self.signer, _witnesses(self.company), progress)
 
     def erase(self, subject: str, why: str, by: str) -> int:

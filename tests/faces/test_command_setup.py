@@ -57,8 +57,9 @@ def test_a_failing_case_is_shown_and_fails(remit: Remit, company: Path) -> None:
     assert "expected  deny" in ran.out
     assert "got       allow" in ran.out
     assert "5 cases: 4 passed, 1 failed" in ran.out
-    found = remit("policy", "test", "--json").json
-    assert [case["passed"] for case in found["cases"]] == [False, True, True, True, True]
+    found = remit("policy", "test", "--json")
+    assert (found.code, found.json["passed"]) == (2, False)
+    assert [case["passed"] for case in found.json["cases"]] == [False, True, True, True, True]
 
 
 def test_policy_tests_are_chosen_by_name(remit: Remit) -> None:

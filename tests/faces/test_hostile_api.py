@@ -162,7 +162,6 @@ def test_any_query(client: TestClient, query: dict[str, str]) -> None:
 
 
 def test_the_ledger_still_holds(client: TestClient) -> None:
-    client.app.state.control.keeper.checkpoint()  # type: ignore[attr-defined]
     assert client.get("/v1/verify").json()["holds"]
     waiting = {item["case"] for item in client.get("/v1/approvals").json()}
     assert "case-A1" in waiting  # nobody unknown answered for anybody

@@ -49,15 +49,16 @@ def test_it_answers_and_ends_well(remit: Remit, remit_process: Start, shop: Shop
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.1", "example.com", "", "localhost.evil.example"])
-def test_only_loopback_is_served(remit: Remit, company: Path, host: str) -> None:
-    ran = remit("serve", "--host", host, "--port", "0")
-    assert (ran.code, ran.out) == (2, "")
-    assert "loopback" in ran.err
+def test_only_loopback_is_served(remit_process: Start, company: Path, host: str) -> None:
+    process = remit_process("serve", "--host", host, "--port", "0")
+    assert process.stdout is not None
+    assert process.stdout.read(1) == b""  # it ends without having answered anywhere
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert b"loopback" in err
+    if host in ("0.0.0.0", "::"):
+        assert b"there is no sign-in yet" in err
     assert not (company / ".remit").exists()
-
-
-def test_it_says_that_there_is_no_sign_in_yet(remit: Remit) -> None:
-    assert "there is no sign-in yet" in remit("serve", "--host", "0.0.0.0").err
 
 
 def test_a_port_that_is_taken(remit: Remit) -> None:

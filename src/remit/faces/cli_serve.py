@@ -58,7 +58,7 @@ def _listen(host: str, port: int) -> socket.socket:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
         raise BadInput(f"host: got {host!r:.60}, expected a loopback address such as 127.0.0.1") from None
-    if False:
+    if not address.is_loopback:
         raise BadInput(f"host: got {host}, but there is no sign-in yet, so only loopback (127.0.0.1, ::1) is served")
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     try:

@@ -38,7 +38,7 @@ class Guards:
     ``epoch``: the standing at which the caller decided. ``reserves``: each must still fit, or not fit, as judged.
     ``free``: entities that no other action may hold. ``once``: a key that no other action may hold. ``waiting``: an
     action and the number of its ask that must still be waiting for answers. ``ready``: an action that must still
-    stand among the approved ones.
+    stand among the approved ones. ``owner``: an action whose open effect must still be that process's to look after.
     """
 
     epoch: int | None = None
@@ -47,6 +47,7 @@ class Guards:
     once: str | None = None
     waiting: tuple[str, int] | None = None
     ready: str | None = None
+    owner: tuple[str, str] | None = None
 
 
 class Moved(Conflict):
@@ -254,6 +255,10 @@ class _Batch:
             return Moved("waiting", guards.waiting[0], epoch=self.epoch)
         if guards.ready is not None and self._views.get("ready", guards.ready) is None:
             return Moved("ready", guards.ready, epoch=self.epoch)
+        if guards.owner is not None:
+            effect = self._views.get("open_effect", guards.owner[0])
+            if effect is None or effect[1] != guards.owner[1]:
+                return Moved("owner", guards.owner[0], holder=effect[1] if effect else "", epoch=self.epoch)
         return None
 
     def _waits(self, action: str, number: int) -> bool:

@@ -29,7 +29,7 @@ async def do_effect(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> 
 
     Every way it can end is recorded, except the end of this process: then `recover` takes over.
     """
-    deed = _Deed(desk, begun)
+    deed = _Deed(desk, begun, desk.presence.id)
     await _do(deed, arguments)
     return None if deed.shared else tuple(deed.recorded)
 
@@ -37,8 +37,10 @@ async def do_effect(desk: Desk, begun: Event, arguments: Mapping[str, Json]) -> 
 class _Deed:
     """One effect being done by this process: what began it, and what was recorded of it since."""
 
-    def __init__(self, desk: Desk, begun: Event):
+    def __init__(self, desk: Desk, begun: Event, owner: str):
         self.desk, self.begun = desk, begun
+        self.owner = owner
+        """Whose it is to look after: the process that began it, or that took it over last."""
         self.recorded: list[Recorded] = []
         self.shared = False
 
@@ -58,14 +60,14 @@ class _Deed:
     async def perform(self, arguments: Mapping[str, Json]) -> Done:
         return await self.connector.perform(str(self.begun.data["operation"]), arguments, str(self.begun.data["key"]))
 
-    async def record(self, kind: str, step: str, data: dict[str, Json], epoch: int | None = None) -> bool:
+    async def record(self, kind: str, step: str, data: dict[str, Json], guards: Guards | None = None) -> bool:
         """Record a step of it; False when another process was first. Raises Moved when only the epoch moved."""
         event = Event(kind, self.begun.actor, data, self.begun.case, self.begun.action, step)
         try:
-            (ref,) = await self.desk.journal.append(event, guards=Guards(epoch=epoch))
+            (ref,) = await self.desk.journal.append(event, guards=guards)
         except Moved as moved:
             if moved.what == "epoch":
-                raise
+                raise  # nobody was first: only the standing moved
             self.shared = True
             return False
         self.recorded.append((ref.seq, event))
@@ -82,7 +84,12 @@ class _Deed:
 
     async def uncertain(self, number: int, problem: str, then: str, epoch: int | None = None) -> bool:
         data: dict[str, Json] = {"problem": problem, "then": then, "process": self.desk.presence.id}
-        return await self.record("action.uncertain", f"uncertain:{number}", data, epoch)
+        # Two processes may have found the same effect left behind: who writes this first has it, the other sees so.
+        guards = Guards(epoch=epoch, owner=(self.begun.action, self.owner))
+        taken = await self.record("action.uncertain", f"uncertain:{number}", data, guards)
+        if taken:
+            self.owner = self.desk.presence.id
+        return taken
 
 
 async def _do(deed: _Deed, arguments: Mapping[str, Json]) -> None:
@@ -103,13 +110,16 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, RemitError) else f"{type(error).__name__}: {error}"[:500]
 
 
-async def look_up(desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, problem: str, number: int) -> None:
+async def look_up(
+    desk: Desk, begun: Event, arguments: Mapping[str, Json] | None, *, owner: str, problem: str, number: int
+) -> None:
     """Find out whether an effect that somebody left behind was done, and record what was found.
 
     Done: finished. Certainly not done: done now, if nothing halts it, with the same key. Cannot tell: it stands in the
-    inbox as uncertain. ``arguments`` None means that personal values were erased: then it is not done again.
+    inbox as uncertain. ``arguments`` None means that personal values were erased: then it is not done again. ``owner``
+    is the process that left it; when another has taken it over meanwhile, nothing is done.
     """
-    await _find_out(_Deed(desk, begun), arguments, problem, number)
+    await _find_out(_Deed(desk, begun, owner), arguments, problem, number)
 
 
 async def _find_out(deed: _Deed, arguments: Mapping[str, Json] | None, problem: str, number: int) -> None:

@@ -43,7 +43,9 @@ async def recover(desk: Desk, *, again: bool = False) -> int:
             continue
         arguments = _arguments(desk, journey)
         problem = f"process {process} ended before it could say how this ended"
-        await desk.see_through(look_up(desk, begun, arguments, problem=problem, number=journey.uncertain + 1))
+        await desk.see_through(
+            look_up(desk, begun, arguments, owner=process, problem=problem, number=journey.uncertain + 1)
+        )
         count += 1
     return count
 

@@ -1,0 +1,48 @@
+"""How each kind of event is written: the pattern of its step, and the fields of its data.
+
+`tests/docs/test_event_forms.py` compares this with events that really were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["FORMS"]
+
+FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "action.decided": ("decided:N", ("attempt", "action", "facts", "standing", "decision")),
+    "action.begun": (
+        "begun",
+        (
+            "key", "agent", "version", "department", "name", "system", "operation", "process", "reserves", "claims",
+            "once",
+        ),
+    ),
+    "action.finished": ("ended", ("result", "cost_minor", "looked_up")),
+    "action.failed": ("ended", ("problem",)),
+    "action.uncertain": ("uncertain:N", ("problem", "then", "process")),
+    "approval.asked": (
+        "asked:N",
+        (
+            "now", "agent", "name", "department", "built_by", "reasons", "manifest", "policies", "number", "asks",
+            "chain", "level", "stand_ins", "due_at", "shown", "shown_digest", "proposer",
+        ),
+    ),
+    "approval.answered": (
+        "answered:N:PERSON",
+        ("number", "agent", "person", "role", "verdict", "why", "seconds", "shown_digest"),
+    ),
+    "approval.escalated": ("escalated:N:LEVEL", ("number", "agent", "level", "asks", "stand_ins", "due_at")),
+    "approval.expired": ("expired:N", ("number", "agent", "why")),
+    "approval.void": ("void:N", ("number", "agent", "why")),
+    "document.kept": ("", ("sort", "name", "digest", "text")),
+    "halt.requested": ("", ("id", "scope", "why", "at")),
+    "halt.confirmed": ("", ("halt", "process", "in_flight", "at")),
+    "halt.lifted": ("", ("id", "why")),
+    "outcome.recorded": ("", ("agent", "right", "said_by", "matured_at", "value")),
+    "subject.erased": ("", ("commitments", "why")),
+    "ledger.opened": ("", ()),
+    "ledger.recovered": ("", ("what", "why", "size", "lost", "before")),
+}  # fmt: skip
+"""Kind to (step, fields of the data). No step: the event belongs to no action's journal. No fields: nothing writes it."""

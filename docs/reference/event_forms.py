@@ -19,8 +19,8 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
             "once",
         ),
     ),
-    "action.finished": ("ended", ("result", "cost_minor", "looked_up")),
-    "action.failed": ("ended", ("problem",)),
+    "action.finished": ("ended", ("result", "cost_minor", "looked_up", "agent?")),
+    "action.failed": ("ended", ("problem", "agent?")),
     "action.uncertain": ("uncertain:N", ("problem", "then", "process")),
     "approval.asked": (
         "asked:N",
@@ -31,7 +31,7 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "approval.answered": (
         "answered:N:PERSON",
-        ("number", "agent", "person", "role", "verdict", "why", "seconds", "shown_digest"),
+        ("number", "agent", "person", "role", "verdict", "why", "seconds", "shown_digest", "replaced_by?"),
     ),
     "approval.escalated": ("escalated:N:LEVEL", ("number", "agent", "level", "asks", "stand_ins", "due_at")),
     "approval.expired": ("expired:N", ("number", "agent", "why")),
@@ -45,4 +45,4 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "ledger.opened": ("", ()),
     "ledger.recovered": ("", ("what", "why", "size", "lost", "before")),
 }  # fmt: skip
-"""Kind to (step, fields of the data). No step: the event belongs to no action's journal. No fields: nothing writes it."""
+"""Kind to (step, fields of the data; those with ? are not always there). No step: not part of an action's journal."""

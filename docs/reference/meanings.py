@@ -37,7 +37,8 @@ MANIFEST: Final[Meanings] = {
     "success": "What counts as a good outcome, in words.",
     "escalation": "Who may answer too when nobody has, one after the other. Without it a question waits 7 days.",
     "escalation[].role": "The role that may answer from then on.",
-    "escalation[].within": "How long this level of the chain may take.",
+    "escalation[].within": "How long is waited before this role may answer too; after the last one, as long again "
+    "until the question expires.",
     "confidence": "The threshold below which a person is asked. A confidence that is missing counts as below.",
     "confidence.at_least": "A share from 0 to 1, kept to the basis point.",
     "confidence.ask": "The role asked.",
@@ -111,9 +112,9 @@ _SYSTEM: Final[Meanings] = {
     "zone": "The time zone of moments that name none. Default: UTC.",
     "pace": "How hard the system may be asked.",
     "pace.per_second": "Calls a second.",
-    "pace.at_once": "Calls at the same time.",
-    "pace.timeout": "How long one call may take.",
-    "pace.tries": "How often a call is tried in all. An effect is tried again only where that is safe.",
+    "pace.at_once": "Calls at the same time. Default: 8.",
+    "pace.timeout": "How long one try may take. Default: `10s`.",
+    "pace.tries": "Tries in all. An effect is tried again only where that is safe. Default: 3.",
     "reads": "Facts, one value each.",
     "lists": "Lists of records, for `Control.records`.",
 }

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
-import remit
 from docs.reference.event_forms import FORMS
 from docs.reference.pages_of_files import MADE
+
+import remit
 from remit import app, errors
 from remit.faces.verbs import VERBS, help_text
 from remit.ledger.event import KINDS
@@ -64,18 +65,22 @@ def events_page() -> str:
         "",
         MADE,
         "",
-        "An event's body is canonical JSON with the keys `action`, `actor`, `at`, `case`, `data`, `kind`, `step` and",
-        "`v`; its leaf is SHA-256 of a zero byte and the body (RFC 9162). An action's events are its journal: a step is",
-        "written once. N counts from 1.",
+        "An event's body is canonical JSON with the keys `action`, `actor`, `at`, `case`, `data`, `kind`, `step`",
+        "and `v`; its leaf is SHA-256 of a zero byte and the body (RFC 9162). An action's events are its journal:",
+        "a step is written once. N counts from 1.",
         "",
         "| kind | says | step | data |",
         "|---|---|---|---|",
     ]
     for kind, says in KINDS.items():
         step, fields = FORMS[kind]
-        shown = ", ".join(f"`{name}`" for name in fields) or "nothing writes it yet"
+        shown = ", ".join(_field(name) for name in fields) or "nothing writes it yet"
         lines.append(f"| `{kind}` | {says} | {f'`{step}`' if step else ''} | {shown} |")
     return "\n".join(lines) + "\n"
+
+
+def _field(name: str) -> str:
+    return f"`{name}`" if not name.endswith("?") else f"`{name[:-1]}` (not always)"
 
 
 def errors_page() -> str:
@@ -108,8 +113,8 @@ def api_page() -> str:
     parts = [
         f"# The HTTP API\n\n{MADE}\n\n"
         "`remit serve` answers on this machine only. Callers send `Authorization: Bearer TOKEN` with the token in\n"
-        "`.remit/api.token`; only `/health` is open. `GET /v1/openapi.json` is the whole description. Every answer that\n"
-        'is no success is `{"error": class, "what": ..., "advice": ...}` with the classes of [errors](errors.md).'
+        "`.remit/api.token`; only `/health` is open. `GET /v1/openapi.json` is the whole description. Every answer\n"
+        'that is no success is `{"error": class, "what": ..., "advice": ...}` with the classes of [errors](errors.md).'
     ]
     for path, methods in described["paths"].items():
         for method, about in methods.items():
@@ -180,7 +185,7 @@ def _signed(name: str, member: Any) -> str:
 
 
 def _parameter(one: inspect.Parameter) -> str:
-    star = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(one.kind, "")
+    star = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
     text = f"{star}{one.name}: {one.annotation}"
     if one.default is inspect.Parameter.empty:
         return text

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from docs.reference import meanings
 from docs.reference.settings_table import settings_table
+
 from remit.connectors.systems import connector_kind
 from remit.gate.cases_schema import CASES_SCHEMA
 from remit.manifest import company, people
@@ -35,8 +36,8 @@ def people_page() -> str:
 def manifest_page() -> str:
     """Return the page on manifests."""
     words = (
-        "One file an agent: its remit. `NAME` stands for a name you choose, `[]` for each entry of a list, `$name` in a\n"
-        "value for an argument. Unknown keys are refused. `remit check` says what is wrong by line and column."
+        "One file an agent: its remit. `NAME` stands for a name you choose, `[]` for each entry of a list, `$name` in\n"
+        "a value for an argument. Unknown keys are refused. `remit check` says what is wrong by line and column."
     )
     return _page("agents/*.yaml", words, MANIFEST_SCHEMA, meanings.MANIFEST)
 
@@ -51,8 +52,8 @@ def systems_page() -> str:
     """Return the page on systems, one section a kind."""
     parts = [
         f"# systems/*.yaml\n\n{MADE}\n\n"
-        "One file a system. `reads` give one fact each, `lists` many records, `does` are effects. `$name` stands for a\n"
-        "parameter or argument. Secrets are named, never written: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`.\n"
+        "One file a system. `reads` give one fact each, `lists` many records, `does` are effects. `$name` stands for\n"
+        "a parameter or argument. Secrets are named, never written: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`.\n"
         "An installed package can bring further kinds by the entry point group `remit.connectors`."
     ]
     for name, known in (("http", meanings.HTTP), ("database", meanings.DATABASE), ("files", meanings.FILES)):

@@ -14,7 +14,7 @@ def settings_table(schema: Mapping[str, Any], meanings: Mapping[str, str]) -> st
     Raises:
         ValueError: a key without a meaning, or a meaning without a key.
     """
-    keys = dict(_keys("", schema, {}))
+    keys = dict(_keys("", schema))
     if set(keys) != set(meanings):
         bare, stray = sorted(set(keys) - set(meanings)), sorted(set(meanings) - set(keys))
         raise ValueError(f"meanings.py: no meaning for {bare}, no key for {stray}")
@@ -27,22 +27,22 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _keys(path: str, schema: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _keys(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield every key below ``path`` with its form, in the order of the schema."""
     for part in schema.get("anyOf", ()):
-        yield from _keys(path, part, seen)
+        yield from _keys(path, part)
     required = set(schema.get("required", ()))
     for name, item in schema.get("properties", {}).items():
         below = f"{path}.{name}" if path else name
         yield below, _form(item) + (", required" if name in required else "")
-        yield from _keys(below, item, seen)
+        yield from _keys(below, item)
     items = schema.get("items")
     if isinstance(items, Mapping) and items.get("type") == "object":
-        yield from _keys(f"{path}[]", items, seen)
+        yield from _keys(f"{path}[]", items)
     named = schema.get("additionalProperties")
     if isinstance(named, Mapping):
         yield f"{path}.NAME", _form(named)
-        yield from _keys(f"{path}.NAME", named, seen)
+        yield from _keys(f"{path}.NAME", named)
 
 
 def _form(schema: Mapping[str, Any]) -> str:
@@ -52,7 +52,7 @@ def _form(schema: Mapping[str, Any]) -> str:
         return ", ".join(f"`{_word(one)}`" for one in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_form(part) for part in schema["anyOf"]))
-    kinds = schema.get("type", "text")
+    kinds = schema.get("type", "string")
     words = [_one_form(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)]
     return " or ".join(words)
 

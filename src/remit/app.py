@@ -31,7 +31,7 @@ from remit.ledger.event import RecordedEvent
 from remit.ledger.holds import LedgerReport
 from remit.ledger.journal import Journal, Moved
 from remit.ledger.keeper import Keeper, stored_checkpoints
-from remit.ledger.query import EventFilter, all_events, documents_in_use, events_of, find_action, find_events, head
+from remit.ledger.query import EventFilter, documents_in_use, events_of, every_document, find_action, find_events, head
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
 from remit.oversight.approval import Answer, answer, find_pending
@@ -40,11 +40,11 @@ from remit.run.desk import Desk
 from remit.run.effect import settle
 from remit.run.facts import read_facts
 from remit.run.halts import HaltStatus, halt_statuses, lift_halt, parse_scope, request_halt
-from remit.run.law import Law, kept_events, law_of, read_texts
+from remit.run.law import Law, kept_events, law_of, read_texts, texts_to_keep
 from remit.run.presence import Presence, ProcessSeen, is_living, processes
 from remit.run.propose import edit, propose
 from remit.run.pulse import Pulse
-from remit.run.recover import begun_event, ready_actions, recover
+from remit.run.recover import begun_event, ready_actions, record_crashes, recover
 from remit.run.replay import Journey, replay
 from remit.run.standing import StandingCache
 from remit.run.worker import Worker
@@ -154,8 +154,10 @@ class Control:
             self._loop.close()
             self._loop = None
         self.journal.close()
-        self.keeper.stop(sign=self.journal.counts.events > 0)
-        self.store.close()
+        try:
+            self.keeper.stop(sign=self.journal.counts.events > 0)
+        finally:
+            self.store.close()
 
     # Wiring.
 
@@ -196,11 +198,12 @@ class Control:
         self._pulse = Pulse(desk)
         self._wait(self._pulse.start())
         self._wait(recover(desk))
+        self._wait(record_crashes(desk))
         self.keeper.start()
 
     def _take_into_use(self) -> None:
         texts = read_texts(self.company)
-        law_of(texts)  # what cannot be taken as written never gets into use
+        texts = texts_to_keep(texts, law_of(texts))  # what cannot be taken as written never gets into use
         in_use = {name: digest for name, (digest, _text) in documents_in_use(self.store).items()}
         events = kept_events(texts, in_use, f"person:{getpass.getuser()}")
         if events:
@@ -209,11 +212,10 @@ class Control:
     async def _make_desk(self) -> Desk:
         standing = StandingCache(self.store)
         law = self._law()
-        desk = Desk(
+        return Desk(
             self.store, self.journal, standing, Presence(self.store, self._role, lambda: datetime.now(UTC)), law,
             self._connectors(law), self._facts, self.now, self._reload,
         )  # fmt: skip
-        return desk
 
     def _law(self) -> Law:
         return law_of({name.partition("/")[0]: text for name, (_, text) in documents_in_use(self.store).items()})
@@ -315,7 +317,7 @@ class Control:
         return future
 
     def work(self, *, until_idle: bool = True) -> int:
-        """Carry on what was approved, pass deadlines, look after what was left behind; return how many were carried on."""
+        """Carry on what was approved, pass deadlines, look after what was left behind; return how many were done."""
         worker = Worker(self.desk, self._report)
         self._wait(worker.run(until_idle=until_idle))
         return worker.carried
@@ -506,8 +508,7 @@ class Control:
         from remit.ledger.export import export_ledger
 
         with self.store.snapshot() as reader:
-            kept = [recorded.event.data for recorded in all_events(reader, ("document.kept",))]
-            documents = {str(data["digest"]): str(data["text"]).encode() for data in kept}
+            documents = {digest: text.encode() for digest, text in every_document(reader).items()}
             bodies = (body for (body,) in reader.stream("select body from event order by seq"))
             return export_ledger(folder, bodies, stored_checkpoints(reader), documents, self.signer.vkey)
 

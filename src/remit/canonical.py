@@ -20,20 +20,32 @@ __all__ = ["INTEGER_MAX", "canonical", "digest", "digest_bytes", "from_moment", 
 INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 32
 BYTES_MAX: Final = 1_048_576
+_NUL: Final = rb"\u0000"
 
 
 def canonical(value: object) -> bytes:
     """Return the canonical JSON of ``value`` in UTF-8.
 
     Raises:
-        BadInput: a float, an integer beyond 2**53 - 1, a key that is not ASCII text, a lone surrogate, nesting deeper
-            than 32, or any type that JSON does not have.
+        BadInput: a float, an integer beyond 2**53 - 1, a key that is not ASCII text, a lone surrogate, the character
+            NUL, nesting deeper than 32, or any type that JSON does not have.
     """
     _check(value, 0)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise BadInput(f"cannot be written as JSON: {error}") from None
+    if _NUL in data and _has_nul(value):
+        raise BadInput("a text holds the character NUL, which databases cannot keep; leave it out")
+    return data
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in key or _has_nul(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return any(_has_nul(item) for item in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _check(value: object, depth: int) -> None:

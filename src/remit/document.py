@@ -131,11 +131,7 @@ def _scalar(file: str, node: Any, line: int, column: int) -> Any:
         return text.lower() == "true"
     if tag == "int":
         try:
-            return (
-                int(text.replace("_", ""), 0)
-                if re.match(r"[+-]?0[xob]", text)
-                else int(text.replace("_", ""))
-            )
+            return int(text.replace("_", ""), 0) if re.match(r"[+-]?0[xob]", text) else int(text.replace("_", ""))
         except ValueError:
             raise _Wrong(Finding(file, line, column, f"not a whole number: {text[:40]}")) from None
     if tag == "float":

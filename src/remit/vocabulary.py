@@ -183,7 +183,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The deed in the outside world. ``key`` is its idempotency key; ``cost_minor`` is what it cost, None if unknown."""
+    """The deed in the outside world, done under an idempotency key. ``cost_minor`` is None when it is not known."""
 
     key: str
     system: str

@@ -44,7 +44,9 @@ def test_eight_workers_three_killed(opened: Open, folder: Path, tmp_path: Path) 
     book = tmp_path / "book"
     book.touch()
     manifest = folder / "agents" / "refund-desk.yaml"
-    text = manifest.read_text().replace("at_most: 60}", "at_most: 1000}").replace("at_most: 50000,", "at_most: 90000000,")
+    text = (
+        manifest.read_text().replace("at_most: 60}", "at_most: 1000}").replace("at_most: 50000,", "at_most: 90000000,")
+    )
     manifest.write_text(text)
     control = opened("people")
     actions = []
@@ -54,7 +56,9 @@ def test_eight_workers_three_killed(opened: Open, folder: Path, tmp_path: Path) 
         assert journey.progress == "waiting"
         actions.append(journey.action)
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(number), str(book)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(folder), str(number), str(book)], stdout=subprocess.PIPE, text=True
+        )
         for number in range(8)
     ]
     for worker in workers:
@@ -80,11 +84,7 @@ def test_eight_workers_three_killed(opened: Open, folder: Path, tmp_path: Path) 
     assert set(done) == set(actions)
     assert set(done.values()) == {1}, "each refund stands once in the shop's own book"
     assert control.replay_decisions().different == ()
-    processes = {
-        str(event.event.data["process"]).split("-")[0] for event in control.log(1_000, kind="action.begun")
-    }
+    processes = {str(event.event.data["process"]).split("-")[0] for event in control.log(1_000, kind="action.begun")}
     assert len(processes) >= 2, f"the work was shared: {processes}"
     control.keeper.checkpoint()
     assert control.verify().problems == ()
-
-

@@ -17,7 +17,7 @@ __all__ = ["InboxItem", "inbox"]
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """One thing that waits. ``waits_for`` is "approval" or "settling"; ``roles`` may answer; ``due_at`` is business time."""
+    """One thing that waits, for "approval" or for "settling". ``roles`` may answer; ``due_at`` is business time."""
 
     action: str
     case: str

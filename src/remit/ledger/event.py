@@ -1,8 +1,7 @@
-"""One event: from the noun to its body, and back. The body's SHA-256 with a zero byte before it is the leaf (RFC 9162)."""
+"""One event: from the noun to its body, and back. Its leaf is the hash of the body (RFC 9162)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ import orjson
 
 from remit.canonical import canonical, from_moment
 from remit.errors import BadInput
+from remit.ledger.verify import BODY_BYTES_MAX, leaf_hash
 from remit.vocabulary import Event, Json
 
 __all__ = ["KINDS", "Entry", "RecordedEvent", "encode"]
@@ -37,8 +37,6 @@ KINDS: Final[Mapping[str, str]] = {
     "ledger.recovered": "a torn tail was found and set aside before going on",
 }
 """Every kind of event and what it says. The reference is generated from here."""
-
-BODY_BYTES_MAX: Final = 4 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +99,4 @@ def encode(event: Event, at: datetime) -> Entry:
     )
     if len(body) > BODY_BYTES_MAX:
         raise BadInput(f"event of {len(body)} bytes: at most {BODY_BYTES_MAX} are taken")
-    return Entry(event, moment, body.decode(), hashlib.sha256(b"\0" + body).digest())
+    return Entry(event, moment, body.decode(), leaf_hash(body))

@@ -12,7 +12,16 @@ from remit.errors import BadInput, NotFound
 from remit.ledger.event import RecordedEvent
 from remit.store.engine import Reader, Store
 
-__all__ = ["EventFilter", "all_events", "documents_in_use", "events_of", "find_action", "find_events", "head"]
+__all__ = [
+    "EventFilter",
+    "all_events",
+    "documents_in_use",
+    "events_of",
+    "every_document",
+    "find_action",
+    "find_events",
+    "head",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +122,9 @@ def documents_in_use(store: Store) -> dict[str, tuple[str, str]]:
     """Return the documents in use by ``SORT/NAME``: digest and text."""
     rows = store.read("select d.name, d.digest, e.body from document d join event e on e.seq = d.seq order by d.name")
     return {name: (digest, str(RecordedEvent.read(0, body).event.data["text"])) for name, digest, body in rows}
+
+
+def every_document(reader: Reader) -> dict[str, str]:
+    """Return the text of every document that was ever in use, by digest."""
+    kept = (recorded.event.data for recorded in all_events(reader, ("document.kept",)))
+    return {str(data["digest"]): str(data["text"]) for data in kept}

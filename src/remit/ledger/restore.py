@@ -1,4 +1,4 @@
-"""Putting a backup back. What a witness has seen since the backup is lost: that is refused, or owned up to in the ledger."""
+"""Putting a backup back. What a witness has seen since is lost: that is refused, or owned up to in the ledger."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def _own_up(target: Store, state: Path, signer: Signer, seen: int, why: str) -> 
     journal = Journal(target)
     data: dict[str, Json] = {
         "what": "restored from a backup that lacks events a witness has seen", "why": why, "size": size,
-        "lost": seen - size, "before": {"origin": signer.origin, "vkey": signer.vkey, "checkpoint": last[0] if last else ""},
+        "lost": seen - size,
+        "before": {"origin": signer.origin, "vkey": signer.vkey, "checkpoint": last[0] if last else ""},
     }  # fmt: skip
     journal.append_now(Event("ledger.recovered", "remit", data))
     journal.close()

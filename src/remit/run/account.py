@@ -1,4 +1,4 @@
-"""The account of one action, in words: what was asked, on which facts, how it was judged, who answered, what happened."""
+"""The account of one action in words: what was asked, on which facts, how it was judged, who answered, how it ended."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def _part(recorded: RecordedEvent) -> str:
             found = ", as a look-up found" if data["looked_up"] else ""
             return f"{place}  done {cost}{found}: {_short(data['result'])}"
         case "action.failed":
-            return f"{place}  not done: {data['problem']}"
+            return f"{place}  not done: {_line(data['problem'])}"
         case "action.uncertain":
             then = {"ask": "a person must settle it", "again": "done again with the same key"}[data["then"]]
-            return f"{place}  not known whether it was done: {data['problem']}; {then}"
+            return f"{place}  not known whether it was done: {_line(data['problem'])}; {then}"
         case _:
             return f"{place}  {_approval(event.kind, data)}"
 
@@ -59,7 +59,7 @@ def _approval(kind: str, data: Mapping[str, Any]) -> str:
             asks = ", ".join(role if count == 1 else f"{count} of {role}" for role, count in data["asks"])
             return f"asked {asks}, by {data['due_at']}: {'; '.join(data['reasons'])}"
         case "approval.answered":
-            why = f": {data['why']}" if data["why"] else ""
+            why = f": {_line(data['why'])}" if data["why"] else ""
             if data.get("replaced_by"):
                 return f"{data['person']} as {data['role']} put action {data['replaced_by'][:12]} in its place{why}"
             verb = "approved" if data["verdict"] == "approve" else "rejected"
@@ -79,6 +79,11 @@ def _outcome(recorded: RecordedEvent) -> str:
     judged = {True: "right", False: "wrong", None: "not judged"}[data["right"]]
     value = f": {_short(data['value'])}" if data["value"] else ""
     return f"[{recorded.seq}] {recorded.at}  outcome, says {data['said_by']}: {judged}{value}"
+
+
+def _line(text: str) -> str:
+    """Put what people and systems wrote on one line, so that it cannot pass for a line of the account."""
+    return " ".join(text.split())
 
 
 def _short(value: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ class Desk:
     running: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def see_through(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run ``work`` to its end even if the caller gives up waiting: between begun and ended nobody may just leave."""
+        """Run ``work`` to its end even if the caller gives up: between begun and ended nobody may just leave."""
         task = asyncio.ensure_future(work)
         self.running.add(task)
         task.add_done_callback(self.running.discard)

@@ -75,7 +75,10 @@ class _Deed:
 
     async def finished(self, done: Done, *, looked_up: bool) -> None:
         data: dict[str, Json] = {"result": dict(done.result), "cost_minor": done.cost_minor, "looked_up": looked_up}
-        await self.record("action.finished", "ended", data)
+        try:
+            await self.record("action.finished", "ended", data)
+        except BadInput as error:  # it was done: that must stand in the ledger, whatever the system answered
+            await self.record("action.finished", "ended", data | {"result": {"unrecordable": str(error)}})
 
     async def failed(self, problem: str) -> None:
         if await self.record("action.failed", "ended", {"problem": problem}):

@@ -17,7 +17,7 @@ from remit.canonical import canonical, digest_bytes
 from remit.connectors.system_file import SystemFile
 from remit.connectors.systems import load_system
 from remit.errors import BadCompany, BadInput, BadManifest, BadPolicy, BadSystem, Finding
-from remit.gate.policy import Rules
+from remit.gate.policy import SCHEMA_FILE, Rules
 from remit.manifest.company import Company
 from remit.manifest.grant import Manifest
 from remit.manifest.lint import lint
@@ -25,7 +25,7 @@ from remit.manifest.load import load_manifest
 from remit.manifest.people import People, load_people
 from remit.vocabulary import Event
 
-__all__ = ["SORTS", "Law", "Texts", "check_law", "kept_events", "law_of", "read_texts"]
+__all__ = ["SORTS", "Law", "Texts", "check_law", "kept_events", "law_of", "read_texts", "texts_to_keep"]
 
 SORTS: Final = ("manifests", "people", "policies", "systems")
 FILE_BYTES_MAX: Final = 1_048_576
@@ -101,8 +101,19 @@ def law_of(texts: Texts) -> Law:
     if len(manifests) != len(loaded):
         raise BadInput("an agent stands in two manifests; run `remit check`")
     systems = {system.name: system for system in (load_system(name, text) for name, text in files["systems"].items())}
-    rules = Rules.load(files["policies"], tuple(manifests[agent] for agent in sorted(manifests)))
+    rules = _rules(files["policies"], manifests)
     return Law(manifests, rules, systems, people)
+
+
+def _rules(texts: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Rules:
+    if SCHEMA_FILE in texts:  # as recorded: judged by the schema of then, whatever is generated today
+        return Rules.reload(texts)
+    return Rules.load(texts, tuple(manifests[agent] for agent in sorted(manifests)))
+
+
+def texts_to_keep(texts: Texts, law: Law) -> Texts:
+    """Return what goes on record for ``law``, made of ``texts``: the rules with the schema they were read by."""
+    return {**texts, "policies": canonical(law.rules.texts).decode()}
 
 
 def kept_events(texts: Texts, in_use: Mapping[str, str], actor: str) -> tuple[Event, ...]:

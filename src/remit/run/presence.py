@@ -1,4 +1,4 @@
-"""Which processes are there: each says so twice a second, and a silent one's open effects are looked after by others."""
+"""Which processes are there: each says so every two seconds; what a silent one left open is looked after by others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from remit.canonical import from_moment, to_moment
 from remit.store.engine import Store
 
-__all__ = ["Presence", "ProcessSeen", "is_living", "processes"]
+__all__ = ["Presence", "ProcessSeen", "bury", "is_living", "processes"]
 
 SILENT_AFTER: Final = timedelta(seconds=10)
 FORGOTTEN_AFTER: Final = timedelta(days=1)
@@ -55,12 +55,18 @@ class Presence:
             transaction.execute("delete from process where id = ? or beat < ?", (self.id, oldest))
 
 
+def bury(store: Store, dead: tuple[ProcessSeen, ...]) -> None:
+    """Take processes that are gone, and never said so, from the list."""
+    with store.transaction() as transaction:
+        transaction.delete_in("process", "id", [seen.id for seen in dead])
+
+
 def processes(store: Store) -> tuple[ProcessSeen, ...]:
     """Return every process that has an entry, living or not."""
     rows = store.read("select id, role, host, pid, started, beat, epoch from process order by id")
     return tuple(
-        ProcessSeen(id, role, host, pid, started, to_moment(beat), epoch)
-        for id, role, host, pid, started, beat, epoch in rows
+        ProcessSeen(name, role, host, pid, started, to_moment(beat), epoch)
+        for name, role, host, pid, started, beat, epoch in rows
     )
 
 

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from remit.errors import NotFound, RemitError
+from remit.errors import NotFound
 from remit.gate.record import read_action
 from remit.ledger.journal import Guards, Moved
-from remit.ledger.query import events_of
+from remit.ledger.query import events_of, head
 from remit.ledger.sealing import unseal
 from remit.oversight.approval import changes, list_pending, overdue_event
 from remit.run.desk import Desk
 from remit.run.effect import look_up
-from remit.run.presence import is_living, processes
+from remit.run.presence import bury, is_living, processes
 from remit.run.propose import journey_of, judge, through
 from remit.run.replay import Journey, replay
 from remit.store.engine import Store
 from remit.vocabulary import Event, Json
 
-__all__ = ["begun_event", "carry_on", "open_effects", "pass_deadlines", "ready_actions", "recover"]
+__all__ = ["begun_event", "carry_on", "open_effects", "pass_deadlines", "ready_actions", "record_crashes", "recover"]
+
+
+async def record_crashes(desk: Desk) -> None:
+    """Record which processes ended without saying so, and what their crash left at the end of the store."""
+    now = datetime.now(UTC)
+    dead = tuple(seen for seen in processes(desk.store) if not is_living(seen, now))
+    if not dead:
+        return
+    data: dict[str, Json] = {
+        "what": "processes ended without closing the ledger",
+        "processes": [seen.id for seen in dead],
+        "size": head(desk.store)[0],
+        "torn_bytes": desk.store.torn_bytes,
+    }
+    await desk.journal.append(Event("ledger.recovered", f"process:{desk.presence.id}", data))
+    await asyncio.to_thread(bury, desk.store, dead)
 
 
 def open_effects(desk: Desk) -> list[tuple[str, str, str]]:
@@ -108,10 +125,8 @@ def _void_event(journey: Journey, why: str) -> Event:
 
 
 async def _void(desk: Desk, journey: Journey, why: str) -> None:
-    expired = Event(
-        "approval.expired", "remit", {"number": journey.ask, "agent": journey.asked["agent"], "why": why}, journey.case, journey.action,
-        f"expired:{journey.ask}",
-    )  # fmt: skip
+    data: dict[str, Json] = {"number": journey.ask, "agent": journey.asked["agent"], "why": why}
+    expired = Event("approval.expired", "remit", data, journey.case, journey.action, f"expired:{journey.ask}")
     try:
         await desk.journal.append(expired, guards=Guards(ready=journey.action))
     except Moved:

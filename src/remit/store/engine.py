@@ -28,7 +28,7 @@ class Reader(Protocol):
         ...
 
     def fetch_in(self, table: str, columns: str, key: str, keys: Iterable[object], also: str = "") -> list[Row]:
-        """Return ``columns`` of the rows of ``table`` whose ``key`` is among ``keys``; ``also`` is a further condition."""
+        """Return ``columns`` of the rows of ``table`` whose ``key`` is among ``keys`` and that fulfil ``also``."""
         ...
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
@@ -61,6 +61,8 @@ class Store(Protocol):
 
     url: str
     dialect: Dialect
+    torn_bytes: int
+    """How many bytes of a commit that never became whole were found when it was opened; a server tells of none."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a write transaction; leaving the block commits, an exception rolls back.

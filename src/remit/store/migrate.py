@@ -34,7 +34,7 @@ def schema_is_current(fetch: Callable[[str], list[Any]]) -> bool:
 
 
 def migrate(url: str, path: Path | None) -> None:
-    """Run all migrations that the store at SQLAlchemy ``url`` has not had. ``path`` is the file to lock, if there is one."""
+    """Run the migrations that the store at SQLAlchemy ``url`` has not had; ``path`` is the file to lock, if any."""
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine, text

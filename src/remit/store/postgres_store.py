@@ -82,6 +82,7 @@ class PostgresStore:
         self._writing = threading.Lock()
         self._local = threading.local()
         self._opened: list[Any] = []
+        self.torn_bytes = 0
         self._types: dict[str, dict[str, str]] = {}
         self._writer = self._connect()
         try:
@@ -94,7 +95,8 @@ class PostgresStore:
         if not schema_is_current(lambda statement: self._writer.execute(statement).fetchall()):
             migrate(url.replace("postgresql:", "postgresql+psycopg:", 1), None)
         for table, column, kind in self._writer.execute(
-            "select table_name, column_name, udt_name from information_schema.columns where table_schema = current_schema()"
+            "select table_name, column_name, udt_name from information_schema.columns "
+            "where table_schema = current_schema()"
         ).fetchall():
             self._types.setdefault(table, {})[column] = kind
 

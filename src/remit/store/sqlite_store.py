@@ -15,6 +15,7 @@ from typing import Final
 from remit.errors import StoreUnavailable
 from remit.store.engine import Dialect, Row
 from remit.store.migrate import migrate, schema_is_current
+from remit.store.torn import torn_bytes
 
 __all__ = ["SqliteStore"]
 
@@ -31,8 +32,8 @@ class _SqliteReader:
         return self._connection.execute(statement, parameters).fetchall()
 
     def fetch_in(self, table: str, columns: str, key: str, keys: Iterable[object], also: str = "") -> list[Row]:
-        condition = f"{key} in (select value from json_each(?))" + (f" and {also}" if also else "")
-        statement = f"select {columns} from {table} where {condition}"  # noqa: S608
+        condition = f" and {also}" if also else ""
+        statement = f"select {columns} from {table} where {key} in (select value from json_each(?)){condition}"  # noqa: S608
         return self._connection.execute(statement, (json.dumps(list(keys)),)).fetchall()
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
@@ -73,6 +74,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self.torn_bytes = torn_bytes(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()

@@ -99,17 +99,17 @@ class BreakingConnector:
 
 def plant(fault: Fault) -> None:
     """Have this process die at ``fault``, from now on, whatever company it opens. There is no way back."""
-    import remit.app as app
+    from remit import app
 
     counter = _Counter(fault)
     for kind in (SqliteStore, PostgresStore):
         _break_commits(kind, counter)
-    opened = app.open_connector
+    opened: Any = vars(app)["open_connector"]
 
     def open_breaking(*given: Any, **named: Any) -> Connector:
         return BreakingConnector(opened(*given, **named), counter)
 
-    app.open_connector = open_breaking
+    vars(app)["open_connector"] = open_breaking
 
 
 def _break_commits(kind: type[Store], counter: _Counter) -> None:

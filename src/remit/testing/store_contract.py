@@ -1,4 +1,4 @@
-"""What every store must do, as checks that any implementation runs. Each takes a function that opens the same store anew."""
+"""What every store must do, as checks that any implementation runs; each is given a way to open the same store anew."""
 
 from __future__ import annotations
 

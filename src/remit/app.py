@@ -122,6 +122,7 @@ class Control:
         self._report = report
         self.store: Store = open_store(company.store, company.folder)
         self.signer = Signer.open(company.state / "ledger.key", self._origin())
+        self._check_key()
         self.journal = Journal(self.store)
         self.keeper = Keeper(self.store, self.signer, _witnesses(self.company), report)
         self.journal.counts.listeners.append(self.keeper.notice)
@@ -172,6 +173,20 @@ class Control:
             origin = f"remit.local/{secrets.token_hex(8)}"
             transaction.upsert_many("setting", "name", "name,value", [("ledger/origin", origin)])
         return origin
+
+    def _check_key(self) -> None:
+        """Hold the store to one key: a second one would sign what nobody who knows the first can check."""
+        with self.store.transaction() as transaction:
+            rows = transaction.fetch("select value from setting where name = 'ledger/vkey'")
+            if not rows:
+                transaction.upsert_many("setting", "name", "name,value", [("ledger/vkey", self.signer.vkey)])
+                return
+        if rows[0][0] != self.signer.vkey:
+            self.store.close()
+            raise BadInput(
+                f"{self.company.state / 'ledger.key'} is not the key of this store's ledger; "
+                "copy ledger.key from the folder where the ledger was begun"
+            )
 
     @property
     def desk(self) -> Desk:

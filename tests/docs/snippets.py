@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,10 @@ def agrees(shown: str, got: str) -> bool:
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in plain(got))) is not None
 
 
+_ANSWERS = {"shop.py": "http://127.0.0.1:8900/orders?order=A1", "remit serve": "http://127.0.0.1:8765/health"}
+"""What a program that goes on in the background answers once it is ready."""
+
+
 class Session:
     """One reader: a folder, an environment that lasts from command to command, programs in the background."""
 
@@ -171,9 +176,9 @@ class Session:
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._running.append(process)
-        port = next((port for word, port in (("shop.py", "8900"), ("serve", "8765")) if word in command), None)
+        asked = next((path for word, path in _ANSWERS.items() if word in command), None)
         deadline = time.monotonic() + WAIT_SECONDS
-        while port is not None and not _answers(int(self._replaced[port])):
+        while asked is not None and not _answers(self._put_in(asked)):
             assert process.poll() is None, f"{command} ended"
             assert time.monotonic() < deadline, f"{command} does not answer"
             time.sleep(0.02)
@@ -184,9 +189,9 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def _answers(address: str) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        with urllib.request.urlopen(address, timeout=5):
+            return True
     except OSError:
         return False
-    return True

@@ -25,8 +25,8 @@ NOT_RUN = {
 
 RUN = ("sh", "console", "python")
 SHOWN = ("text", "yaml", "cedar", "jsonl", "json")
-POSTGRES = "postgresql://remit@localhost/remit"
-"""The address that the pages write; a real one takes its place."""
+POSTGRES = "remit@localhost/remit"
+"""The database that the pages write; a real one takes its place."""
 
 
 def runnable() -> list[str]:
@@ -40,7 +40,7 @@ def session(page: str, tmp_path: Path) -> Iterator[Session]:
         server = server_url()
         if server is None:
             pytest.skip("no PostgreSQL: none answers on 127.0.0.1:5432 and REMIT_TEST_POSTGRES names none")
-        with own_schema(server) as url, Session(tmp_path, {POSTGRES: url}) as opened:
+        with own_schema(server) as url, Session(tmp_path, {POSTGRES: url.partition("://")[2]}) as opened:
             prepare(opened, page)
             yield opened
     else:

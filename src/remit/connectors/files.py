@@ -18,7 +18,7 @@ from remit.document import Document
 from remit.errors import BadInput, CannotTell, Finding, Refused, Unreachable
 from remit.vocabulary import Json
 
-__all__ = ["FILES_KIND", "FilesConnector"]
+__all__ = ["FILES_KIND", "FilesConnector", "check_files"]
 
 T = TypeVar("T")
 _COLUMN: Final = {"type": "string", "minLength": 1, "maxLength": 64}

@@ -168,8 +168,7 @@ class Journal:
 
     def _commit_together(self, batch: list[_Append]) -> None:
         with self.store.transaction() as transaction:
-            size, epoch = transaction.fetch("select size, epoch from head")[0]
-            written = _Batch(transaction, size, epoch)
+            written = _Batch(transaction, *transaction.head)
             written.prefetch(batch)
             for append in batch:
                 append.result = written.take(append)
@@ -198,20 +197,18 @@ class _Batch:
         claims = {entity for append in batch for entity in append.guards.free}
         once = {append.guards.once for append in batch if append.guards.once}
         actions = {entry.event.action for append in batch for entry in append.entries if entry.event.step}
-        for view, keys in (("counter", counters), ("claim", claims), ("once", once)):
-            if keys:
-                self._views.load(view, sorted(keys))
         ended = {
             entry.event.action
             for append in batch
             for entry in append.entries
             if entry.event.kind in ("action.finished", "action.failed", "action.uncertain")
         }
-        if ended:
-            self._views.load("open_effect", sorted(ended))
-        if actions:
-            found = self._transaction.fetch_in("event", "action,step", "action", sorted(actions), "step <> ''")
-            self._steps = {(action, step) for action, step in found}
+        wanted = {"counter": counters, "claim": claims, "once": once, "open_effect": ended}
+        steps = self._views.load_several(
+            {view: sorted(keys) for view, keys in wanted.items() if keys},
+            ("event", "action,step", "action", sorted(actions), "step <> ''") if actions else None,
+        )
+        self._steps = {(action, step) for action, step in steps}
 
     def take(self, append: _Append) -> tuple[Ref, ...] | Exception:
         refusal = self._refusal(append)
@@ -273,7 +270,7 @@ class _Batch:
         if self._sealed:
             rows = sorted({(item.commitment, item.subject, item.salt, item.value) for item in self._sealed})
             self._transaction.upsert_many("sealed", "commitment", "commitment,subject,salt,value", rows)
-        self._transaction.execute("update head set size = ?, epoch = ? where id = 1", (self.size, self.epoch))
+        self._transaction.upsert_many("head", "id", "id,size,epoch", [(1, self.size, self.epoch)])
 
 
 def _wake(batch: list[_Append]) -> None:

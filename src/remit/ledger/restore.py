@@ -93,6 +93,7 @@ def _own_up(target: Store, state: Path, signer: Signer, seen: int, why: str) -> 
     (state / "ledger.key").rename(state / f"ledger.key.until-{size}")
     with target.transaction() as transaction:
         transaction.execute("delete from checkpoint")
+        transaction.execute("delete from setting where name = 'ledger/vkey'")
         transaction.upsert_many("setting", "name", "name,value", [("ledger/origin", origin)])
     journal = Journal(target)
     data: dict[str, Json] = {

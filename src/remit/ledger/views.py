@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from remit.store.engine import Reader, Transaction
+from remit.store.engine import Reader, Row, Transaction, Wanted
 from remit.vocabulary import Ask, Event, Grant
 
 __all__ = ["VIEWS", "Views", "asks_unmet", "rebuild"]
@@ -44,9 +44,13 @@ class _Table:
     def load(self, reader: Reader, keys: Iterable[str]) -> None:
         missing = [key for key in keys if key not in self.rows]
         if missing:
-            self.rows.update(dict.fromkeys(missing))
-            for row in reader.fetch_in(self.name, self.columns, self.key, missing):
-                self.rows[row[0]] = row[1:]
+            self.take(missing, reader.fetch_in(self.name, self.columns, self.key, missing))
+
+    def take(self, keys: Iterable[str], rows: Iterable[Row]) -> None:
+        """Know the rows of ``keys``: those given, and no others."""
+        self.rows.update(dict.fromkeys(keys))
+        for row in rows:
+            self.rows[row[0]] = row[1:]
 
     def put(self, key: str, *cells: Any) -> None:
         self.rows[key] = cells
@@ -79,6 +83,18 @@ class Views:
         """Read the rows of ``keys`` in one go."""
         self._tables[view].load(self._reader, keys)
 
+    def load_several(self, keys: Mapping[str, list[str]], also: Wanted | None) -> list[Row]:
+        """Read rows of several views, and what ``also`` asks for, in one go; return the latter's rows."""
+        wanted: list[Wanted] = [
+            (name, self._tables[name].columns, self._tables[name].key, those, "") for name, those in keys.items()
+        ]
+        if also is not None:
+            wanted.append(also)
+        found = self._reader.fetch_several(wanted) if wanted else []
+        for (name, those), rows in zip(keys.items(), found, strict=False):
+            self._tables[name].take(those, rows)
+        return found[-1] if also is not None else []
+
     def get(self, view: str, key: str) -> _Cells | None:
         """Return the cells behind ``key``, None where there is no such row."""
         table = self._tables[view]
@@ -108,8 +124,6 @@ class Views:
         if data["once"]:
             self._tables["once"].put(data["once"], event.action)  # type: ignore[arg-type]
         self._tables["open_effect"].put(event.action, "begun", data["process"], _text(data))
-        self._tables["ready"].remove(event.action)
-        self._tables["parked"].remove(event.action)
 
     def _draw(self, reserves: Any, sign: int) -> None:
         counters = self._tables["counter"]

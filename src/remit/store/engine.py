@@ -14,10 +14,12 @@ from typing import Any, Literal, Protocol
 
 from remit.errors import BadInput
 
-__all__ = ["Dialect", "Reader", "Row", "Store", "Transaction", "open_store"]
+__all__ = ["Dialect", "Reader", "Row", "Store", "Transaction", "Wanted", "open_store"]
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
+Wanted = tuple[str, str, str, Iterable[object], str]
+"""What `Reader.fetch_in` takes: table, columns (no spaces), key, keys, also."""
 
 
 class Reader(Protocol):
@@ -31,6 +33,10 @@ class Reader(Protocol):
         """Return ``columns`` of the rows of ``table`` whose ``key`` is among ``keys`` and that fulfil ``also``."""
         ...
 
+    def fetch_several(self, wanted: Sequence[Wanted]) -> list[list[Row]]:
+        """Do several `fetch_in` at once; columns are text or whole numbers."""
+        ...
+
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
         """Yield the rows of a SELECT without holding them all in memory."""
         ...
@@ -38,6 +44,11 @@ class Reader(Protocol):
 
 class Transaction(Reader, Protocol):
     """One write transaction, under the head lock."""
+
+    @property
+    def head(self) -> tuple[int, int]:
+        """How many events there are, and the epoch, both under the lock."""
+        ...
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
         """Run one statement; return how many rows it touched."""

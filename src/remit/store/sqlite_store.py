@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from remit.errors import StoreUnavailable
-from remit.store.engine import Dialect, Row
+from remit.store.engine import Dialect, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 from remit.store.torn import torn_bytes
 
@@ -36,6 +37,9 @@ class _SqliteReader:
         statement = f"select {columns} from {table} where {key} in (select value from json_each(?)){condition}"  # noqa: S608
         return self._connection.execute(statement, (json.dumps(list(keys)),)).fetchall()
 
+    def fetch_several(self, wanted: Sequence[Wanted]) -> list[list[Row]]:
+        return [self.fetch_in(*item) for item in wanted]
+
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         cursor = self._connection.execute(statement, parameters)
         while rows := cursor.fetchmany(READ_ROWS):
@@ -43,6 +47,11 @@ class _SqliteReader:
 
 
 class _SqliteTransaction(_SqliteReader):
+    @cached_property
+    def head(self) -> tuple[int, int]:
+        size, epoch = self._connection.execute("select size, epoch from head").fetchone()
+        return size, epoch
+
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
         return self._connection.execute(statement, parameters).rowcount
 

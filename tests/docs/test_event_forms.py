@@ -1,0 +1,121 @@
+"""The reference on events agrees with events that were really written, one of every kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from docs.reference.event_forms import FORMS
+
+from remit.app import Control, init_company, open_company, restore_company
+from remit.connectors.connector import Done, Reading
+from remit.ledger.event import KINDS, RecordedEvent
+from remit.testing.stand_ins import StandInConnector
+
+NEVER_WRITTEN = {"ledger.opened"}
+"""Kinds that nothing writes yet; the reference says so."""
+
+START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+class Shop(StandInConnector):
+    """Stays open when a company that used it is closed."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def refund(control: Control, order: str, amount: int = 2_500) -> str:
+    arguments = {"order": order, "amount_minor": amount, "reason": "my knee hurts"}
+    return control.propose("refund-desk", "refund.create", f"case-{order}", arguments, "0.93").action
+
+
+def live(control: Control, shop: StandInConnector) -> None:
+    """Have every kind of event but those of restoring written."""
+    from remit.vocabulary import Outcome
+
+    done = refund(control, "A1")
+    control.record_outcome(Outcome("case-A1", done, True, "survey", START))
+    shop.fail("refund.create", "refuse")
+    refund(control, "A2")
+    shop.can_look_up = False
+    shop.fail("refund.create", "cut_after", "cut_after")
+    for order, found in (("A3", True), ("A4", False)):
+        control.settle(refund(control, order), "ada.owner", done=found, why="the bank says so")
+    voided, edited, expired = (refund(control, order, 12_500) for order in ("B1", "B2", "B3"))
+    control.approve(voided, "cleo.finance")
+    shop.facts["paid"] = Reading(39_000, "o", START)
+    control.work()
+    control.edit(edited, "cleo.finance", {"amount_minor": 900}, "shipping")
+    for hours in (5, 30, 60):
+        control.set_now(START + timedelta(hours=hours))
+        control.work()
+    assert control.journey(expired).progress == "expired"
+    control.halt("everything", "drill", "ada.owner")
+    control.submit(control.pulse.confirm()).result()
+    control.resume("everything", "over", "ada.owner")
+    control.erase("customer/A1", "asked to be forgotten", "ada.owner")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RecordedEvent, ...]]:
+    """The ledger of a company in which everything happened, its last days lost and owned up to."""
+    place = tmp_path_factory.mktemp("events")
+    home = place / "company"
+    init_company(home)
+    (home / "remit.yaml").write_text(f"clock: story\nwitness: {place / 'witness'}\n")
+    manifest = home / "agents" / "refund-desk.yaml"
+    personal = '    personal: {reason: "customer/$order"}\n    amount: amount_minor'
+    manifest.write_text(manifest.read_text().replace("    amount: amount_minor", personal))
+    shop = Shop(
+        "shop", facts={"paid": Reading(40_000, "o", START)}, operations={"refund.create": Done({"refund": "r"}, 25)}
+    )
+    with open_company(home, connectors={"shop": shop}) as control:
+        control.set_now(START)
+        _ = control.desk
+        live(control, shop)
+        backup = place / "backup"
+    with open_company(home, connectors={"shop": shop}) as control:
+        control.backup(backup)
+        control.halt("everything", "lost with the disk", "ada.owner")
+    for path in (home / ".remit").glob("store.db*"):
+        path.unlink()
+    restore_company(home, backup, "the disk burnt")
+    with open_company(home, connectors={"shop": shop}) as control:
+        yield control.log(10_000)
+
+
+def test_every_kind_was_written_but_those_that_say_they_are_not(written: tuple[RecordedEvent, ...]) -> None:
+    assert set(KINDS) - {recorded.event.kind for recorded in written} == NEVER_WRITTEN
+    assert {kind for kind, (_, fields) in FORMS.items() if not fields} == NEVER_WRITTEN
+
+
+def test_steps_and_fields_are_as_the_reference_says(written: tuple[RecordedEvent, ...]) -> None:
+    met: dict[str, set[str]] = {}
+    for recorded in written:
+        event = recorded.event
+        step, fields = FORMS[event.kind]
+        pattern = step.replace("LEVEL", r"\d+").replace("PERSON", r"[\w.]+").replace(":N", r":\d+")
+        assert re.fullmatch(pattern, event.step), f"{event.kind}: step {event.step!r}, the reference says {step!r}"
+        always = {field for field in fields if not field.endswith("?")}
+        known = {field.rstrip("?") for field in fields}
+        assert always <= set(event.data) <= known, f"{event.kind}: {sorted(event.data)}"
+        met.setdefault(event.kind, set()).update(event.data)
+    unmet = {
+        kind: {field.rstrip("?") for field in FORMS[kind][1]} - found
+        for kind, found in met.items()
+        if kind != "ledger.recovered"  # its other form is of crashes: below
+    }
+    assert not any(unmet.values()), unmet
+
+
+def test_the_life_of_an_action_is_told_in_events_of_these_forms() -> None:
+    page = (Path(__file__).parents[2] / "docs/explanation/life-of-an-action.md").read_text()
+    rows = re.findall(r"^\| \d+ \| `([\w.]+)` \|(?: `([\w:.-]+)` |) \|", page, re.MULTILINE)
+    assert len(rows) == 7
+    for kind, step in rows:
+        pattern = FORMS[kind][0].replace("PERSON", r"[\w.]+").replace(":N", r":\d+")
+        assert re.fullmatch(pattern, step), (kind, step)

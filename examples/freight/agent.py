@@ -102,9 +102,7 @@ class CarrierChoice:
 
     def _choose(self, order: Order, forecasts: Sequence[Forecast]) -> tuple[Forecast, Rate]:
         plausible = [forecast for forecast in forecasts if forecast.share_bp >= PLAUSIBLE_SHARE_BP]
-        for forecast in sorted(
-            plausible or forecasts[:1], key=lambda item: (item.expected_cost_minor, item.mode)
-        ):
+        for forecast in sorted(plausible or forecasts[:1], key=lambda item: (item.expected_cost_minor, item.mode)):
             rates = self._market.rates(order.country, forecast.mode, order.booked_on)
             if rates:
                 return forecast, min(rates, key=lambda rate: (rate.rate_minor, rate.carrier))
@@ -127,9 +125,7 @@ class CarrierChoice:
             (f"the contract says {_money(term.rate_minor)} a kilogram, I expect to pay {_money(wanted)}",),
         )
 
-    def _booking(
-        self, order: Order, forecast: Forecast, rate: Rate, forecasts: Sequence[Forecast]
-    ) -> Proposal:
+    def _booking(self, order: Order, forecast: Forecast, rate: Rate, forecasts: Sequence[Forecast]) -> Proposal:
         arguments: dict[str, str | int] = {
             "order": order.id,
             "country": order.country,

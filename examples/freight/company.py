@@ -115,8 +115,7 @@ def start_company(directory: Path) -> Company:
     )
     try:
         company.environment = dict(company.environment) | {
-            f"{name.upper()}_URL": f"http://127.0.0.1:{_port(name, process)}"
-            for name, process in processes.items()
+            f"{name.upper()}_URL": f"http://127.0.0.1:{_port(name, process)}" for name, process in processes.items()
         }
         company._contracts.refresh(company.day)
         company._holds.write_until(company.day - timedelta(days=1), company.day)
@@ -146,6 +145,4 @@ def _port(name: str, process: subprocess.Popen[str]) -> int:
     try:
         return int(json.loads(line)["port"])
     except (ValueError, KeyError, TypeError):
-        raise Unreachable(
-            f"the {name} service did not start: got {line!r:.200}, exit {process.poll()}"
-        ) from None
+        raise Unreachable(f"the {name} service did not start: got {line!r:.200}, exit {process.poll()}") from None

@@ -1,4 +1,3 @@
-
 """The freight story: five systems, one agent, three people, and remit between them.
 
     python -m examples.freight.demo [--dir D] [--orders N] [--json]

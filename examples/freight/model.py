@@ -90,9 +90,7 @@ class FreightModel:
         result = []
         for index in range(len(orders)):
             forecasts = [
-                Forecast(
-                    mode, round(10_000 * shares[index][mode]), costs[index], round(10_000 * likely[index])
-                )
+                Forecast(mode, round(10_000 * shares[index][mode]), costs[index], round(10_000 * likely[index]))
                 for mode, (costs, likely) in by_mode.items()
             ]
             result.append(tuple(sorted(forecasts, key=lambda forecast: (-forecast.share_bp, forecast.mode))))

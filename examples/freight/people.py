@@ -1,4 +1,3 @@
-
 """The people of the story: who answers what the agent may not decide alone, and how they make up their minds.
 
 They are invented, and plain on purpose: a supervisor says no when the expected cost is more than half as much again as

@@ -46,9 +46,7 @@ class LanePrices:
     def lane_minor(self, country: str, mode: str, day: date) -> int | None:
         """Return the median of the year before ``day``; None with fewer than three deliveries in it."""
         lane = self._lanes.get((country, mode), [])
-        prices = [
-            price for _, price in lane[bisect_left(lane, (day - _YEAR, 0)) : bisect_left(lane, (day, 0))]
-        ]
+        prices = [price for _, price in lane[bisect_left(lane, (day - _YEAR, 0)) : bisect_left(lane, (day, 0))]]
         return max(1, int(median(prices))) if len(prices) >= LANE_COUNT_MIN else None
 
     def mode_minor(self, mode: str, day: date) -> int | None:

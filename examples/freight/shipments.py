@@ -206,9 +206,7 @@ def _resolve(amounts: Mapping[str, Amount], lines: Mapping[str, Line]) -> dict[s
     followed = {record: _follow(amount, amounts, lines) for record, amount in amounts.items()}
     sharers = Counter(amount.record for amount in followed.values() if amount.value is not None)
     return {
-        record: replace(amount, shared=True)
-        if amount.value is not None and sharers[amount.record] > 1
-        else amount
+        record: replace(amount, shared=True) if amount.value is not None and sharers[amount.record] > 1 else amount
         for record, amount in followed.items()
     }
 

@@ -18,7 +18,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from remit.canonical import canonical, from_moment, to_moment
+from remit.canonical import from_moment, to_moment
 from remit.connectors.connector import Connector
 from remit.connectors.systems import open_connector
 from remit.errors import BadInput, Conflict, Finding, NotFound, RemitError
@@ -295,7 +295,7 @@ class Control:
         agent: str,
         name: str,
         case: str,
-        arguments: Mapping[str, Json],
+        arguments: Mapping[str, Any],
         confidence: float | str | Decimal | None = None,
         reasons: Sequence[str] = (),
     ) -> Action:
@@ -305,7 +305,6 @@ class Control:
             BadInput: no such agent, no canonical form, or an impossible confidence.
         """
         version = self.desk.law.manifest(agent).version
-        canonical(dict(arguments))
         return Action(agent, version, name, case, dict(arguments), _basis_points(confidence), tuple(reasons))
 
     def propose(
@@ -313,7 +312,7 @@ class Control:
         agent: str,
         name: str,
         case: str,
-        arguments: Mapping[str, Json],
+        arguments: Mapping[str, Any],
         confidence: float | str | Decimal | None = None,
         reasons: Sequence[str] = (),
     ) -> Journey:

@@ -16,9 +16,7 @@ from examples.freight.story import Shipment, read_shipments
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 
 
-def _call(
-    url: str, headers: dict[str, str] | None = None, body: Any = None, method: str | None = None
-) -> Answer:
+def _call(url: str, headers: dict[str, str] | None = None, body: Any = None, method: str | None = None) -> Answer:
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = Request(url, data, headers or {}, method=method)
     try:

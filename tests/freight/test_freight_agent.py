@@ -30,9 +30,7 @@ def _spoilt(shipments: Sequence[Shipment], cut: date) -> list[Shipment]:
     return [
         shipment
         if shipment.delivery.recorded < cut
-        else replace(
-            shipment, delivery=replace(shipment.delivery, mode="Ocean", freight=Amount(1, record="x"))
-        )
+        else replace(shipment, delivery=replace(shipment.delivery, mode="Ocean", freight=Amount(1, record="x")))
         for shipment in shipments
     ]
 

@@ -53,17 +53,13 @@ def test_the_export_is_whole_unless_it_is_a_torn_day(tmp_path: Path, shipments: 
             assert (_holds(data), bare) == (None, None)
             continue
         assert data[9:17] == f"{day:%Y%m%d}".encode()
-        expected = {
-            order.id for order in orders if order.booked_on == day and held_code(order.id) is not None
-        }
+        expected = {order.id for order in orders if order.booked_on == day and held_code(order.id) is not None}
         holds = _holds(data)
         assert holds is not None
         assert bare == {}
         assert expected <= set(holds)
         assert set(holds.values()) <= {"RCL1", "TMP2", "DOC3"}
-        assert not {
-            order.id for order in orders if order.booked_on == day and order.id not in expected
-        } & set(holds)
+        assert not {order.id for order in orders if order.booked_on == day and order.id not in expected} & set(holds)
     assert torn >= 2
     assert len(list((tmp_path / "all").iterdir())) == 7
 

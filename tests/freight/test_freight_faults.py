@@ -193,22 +193,39 @@ def test_broken_at_every_point_nothing_is_lost_and_nothing_is_doubled(
 
 def test_killed_at_any_moment_the_demo_goes_on(tmp_path: Path) -> None:
     """The whole demo, as a user runs it, killed four times and then left to finish."""
-    command = [sys.executable, "-m", "examples.freight.demo", "--dir", str(tmp_path / "demo"), "--orders", "120", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "examples.freight.demo",
+        "--dir",
+        str(tmp_path / "demo"),
+        "--orders",
+        "120",
+        "--json",
+    ]
     environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     store = tmp_path / "demo" / "company" / ".remit" / "store.db"
     for kill in range(4):
         before = store.stat().st_size if store.exists() else 0
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 90
         while process.poll() is None and time.monotonic() < deadline:
             log = store.with_name("store.db-wal")
-            if store.exists() and log.exists() and log.stat().st_size + store.stat().st_size > before + 60_000 * (kill + 1):
+            if (
+                store.exists()
+                and log.exists()
+                and log.stat().st_size + store.stat().st_size > before + 60_000 * (kill + 1)
+            ):
                 break
             time.sleep(0.05)
         time.sleep(0.11 * kill)
         process.kill()
         process.wait()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["holds"] and summary["problems"] == []

@@ -36,9 +36,7 @@ class OrdersClient:
         environment = self.company.environment
         pair = f"{environment['ORDERS_CLIENT_ID']}:{environment['ORDERS_SECRET']}"
         headers = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-        status, answer, _ = self.call(
-            f"{self.url}/token", headers, b"grant_type=client_credentials&scope=orders.read"
-        )
+        status, answer, _ = self.call(f"{self.url}/token", headers, b"grant_type=client_credentials&scope=orders.read")
         assert status == 200
         assert answer["token_type"] == "Bearer"
         self.token = answer["access_token"]
@@ -128,9 +126,7 @@ def test_an_order_record_holds_no_outcome(shipments: tuple[Shipment, ...]) -> No
     since=st.dates(CUT_DAY, date(2011, 4, 1)),
     steps=st.lists(st.integers(0, 9), min_size=1, max_size=8),
 )
-def test_paging_while_days_pass(
-    shipments: tuple[Shipment, ...], limit: int, since: date, steps: list[int]
-) -> None:
+def test_paging_while_days_pass(shipments: tuple[Shipment, ...], limit: int, since: date, steps: list[int]) -> None:
     orders = [s.order for s in shipments if CUT_DAY <= s.order.booked_on < date(2011, 5, 1)]
     book, day, cursor, found = OrderBook(orders), date(2011, 2, 1), "", []
     for step in [*steps, *[0] * len(orders)]:
@@ -374,7 +370,5 @@ def test_a_late_budget_is_last_months_until_the_11th(shipments: tuple[Shipment, 
     assert 0 < len(late) < 10
     for month in months:
         before = (month - timedelta(days=1)).replace(day=1)
-        assert budgets.in_force("Zambia", month, month.replace(day=10)) == (
-            before if month in late else month
-        )
+        assert budgets.in_force("Zambia", month, month.replace(day=10)) == (before if month in late else month)
         assert budgets.in_force("Zambia", month, month.replace(day=11)) == month

@@ -39,9 +39,7 @@ def test_every_row_is_there(lines: tuple[Line, ...], rows: list[dict[str, str]])
 
 def test_freight_counts(lines: tuple[Line, ...], rows: list[dict[str, str]]) -> None:
     own = sum(line.freight.record == line.id for line in lines)
-    refers = [
-        line for line, row in zip(lines, rows, strict=True) if row["Freight Cost (USD)"].startswith("See ")
-    ]
+    refers = [line for line, row in zip(lines, rows, strict=True) if row["Freight Cost (USD)"].startswith("See ")]
     assert own == 6_198
     assert len(refers) == 2_445
     assert sum(line.freight.value is not None for line in refers) == 2_340

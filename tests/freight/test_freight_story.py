@@ -32,9 +32,7 @@ def test_counts(shipments: tuple[Shipment, ...]) -> None:
 def test_every_line_is_in_one_order_and_every_bill_counts_once(shipments: tuple[Shipment, ...]) -> None:
     lines = read_lines()
     assert sum(shipment.order.lines for shipment in shipments) == len(lines)
-    assert sum(shipment.order.value_minor for shipment in shipments) == sum(
-        line.value_minor for line in lines
-    )
+    assert sum(shipment.order.value_minor for shipment in shipments) == sum(line.value_minor for line in lines)
     billed = sum(shipment.delivery.freight.value or 0 for shipment in shipments)
     assert billed == sum(line.freight.value or 0 for line in lines if line.freight.record == line.id)
 
@@ -80,9 +78,7 @@ def test_late_is_wrong_but_without_a_bill_nothing_is_known(shipment: Shipment) -
     late = replace(shipment, delivery=delivery)
     assert (judge(late, "Air", 10_000).right, judge(late, "Air", 10_000).days_late) == (False, 3)
     for changed in (late, shipment):
-        unbilled = replace(
-            changed, delivery=replace(changed.delivery, freight=Amount(None, "Invoiced Separately"))
-        )
+        unbilled = replace(changed, delivery=replace(changed.delivery, freight=Amount(None, "Invoiced Separately")))
         outcome = judge(unbilled, "Air", 10_000)
         assert (outcome.right, outcome.cost_minor) == (None, None)
         assert "Invoiced Separately" in outcome.why

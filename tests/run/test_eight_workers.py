@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tests.run.conftest import Open
 
-
 WORKER = """
 import asyncio, fcntl, sys
 from pathlib import Path

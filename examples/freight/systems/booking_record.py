@@ -77,9 +77,7 @@ class BookingRecord:
         digest = _digest(body)
         with _Transaction(self._database) as database:
             times = self._attempt("cancel", key, digest)
-            row = database.execute(
-                "select body_digest, answer from cancellation where key = ?", (key,)
-            ).fetchone()
+            row = database.execute("select body_digest, answer from cancellation where key = ?", (key,)).fetchone()
             if row is not None:
                 if row[0] != digest:
                     raise KeyReused(key)
@@ -126,13 +124,9 @@ class BookingRecord:
         self._database.close()
 
     def _attempt(self, kind: str, key: str, digest: str) -> int:
-        self._database.execute(
-            "insert into attempt (kind, key, body_digest) values (?, ?, ?)", (kind, key, digest)
-        )
+        self._database.execute("insert into attempt (kind, key, body_digest) values (?, ?, ?)", (kind, key, digest))
         return int(
-            self._database.execute(
-                "select count(*) from attempt where kind = ? and key = ?", (kind, key)
-            ).fetchone()[0]
+            self._database.execute("select count(*) from attempt where kind = ? and key = ?", (kind, key)).fetchone()[0]
         )
 
 

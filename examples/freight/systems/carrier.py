@@ -59,9 +59,7 @@ class CarrierService:
         """Show one carrier's rate on a lane, or all of them when no carrier is named."""
         from starlette.responses import JSONResponse
 
-        country, mode, carrier = (
-            request.query_params.get(name, "") for name in ("country", "mode", "carrier")
-        )
+        country, mode, carrier = (request.query_params.get(name, "") for name in ("country", "mode", "carrier"))
         offered = [name for name in CARRIERS.get(mode, ()) if carrier in ("", name)]
         rates = [rate for name in offered if (rate := self._rate(country, mode, name)) is not None]
         if not carrier:
@@ -85,9 +83,7 @@ class CarrierService:
         """Book, once per key."""
         body = await read_object(request)
         if body is None or not _is_booking(body):
-            return problem(
-                422, "a booking needs order, country, carrier and mode, and the carrier must carry so"
-            )
+            return problem(422, "a booking needs order, country, carrier and mode, and the carrier must carry so")
         rate = self._rate(body["country"], body["mode"], body["carrier"])
         weight = body.get("weight_kg")
         quote = rate["usd_minor"] * weight if rate is not None and weight is not None else None

@@ -47,8 +47,7 @@ class ContractBook:
         try:
             database.executescript(_TABLE)
             stands = {
-                (row[0], row[1]): row[2]
-                for row in database.execute("select country, carrier, updated_at from term")
+                (row[0], row[1]): row[2] for row in database.execute("select country, carrier, updated_at from term")
             }
             changed = 0
             database.execute("begin immediate")
@@ -60,14 +59,10 @@ class ContractBook:
         finally:
             database.close()
 
-    def _renew(
-        self, database: sqlite3.Connection, country: str, carrier: str, mode: str, renewed: date
-    ) -> int:
+    def _renew(self, database: sqlite3.Connection, country: str, carrier: str, mode: str, renewed: date) -> int:
         lane = self._prices.lane_minor(country, mode, renewed)
         if lane is None:
-            return database.execute(
-                "delete from term where country = ? and carrier = ?", (country, carrier)
-            ).rowcount
+            return database.execute("delete from term where country = ? and carrier = ?", (country, carrier)).rowcount
         rate = carrier_rate_minor(lane, carrier, country, "contract")
         row = (f"{carrier} {country}", country, carrier, mode, rate, moment_text(renewed))
         return database.execute("insert or replace into term values (?, ?, ?, ?, ?, ?)", row).rowcount

@@ -160,9 +160,7 @@ class OrderService:
         if _one(form, "scope") not in ("", SCOPE):
             return JSONResponse({"error": "invalid_scope"}, 400)
         answer: dict[str, Any] = {"token_type": "Bearer", "expires_in": self._tokens.seconds, "scope": SCOPE}
-        return JSONResponse(
-            answer | {"access_token": self._tokens.give()}, headers={"Cache-Control": "no-store"}
-        )
+        return JSONResponse(answer | {"access_token": self._tokens.give()}, headers={"Cache-Control": "no-store"})
 
     async def orders(self, request: Request) -> JSONResponse:
         """List one page."""

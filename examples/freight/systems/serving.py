@@ -64,9 +64,7 @@ def serve(name: str, application: Callable[[Path], Any]) -> None:
     listener.bind(("127.0.0.1", options.port))
     listener.listen(256)
     print(json.dumps({"service": name, "port": listener.getsockname()[1]}), flush=True)
-    config = uvicorn.Config(
-        app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -174,6 +174,8 @@ async def judge(
         manifest = law.manifest(action.agent)
         standing = desk.standing.standing(desk.now(), grants, claims, done)
         decision = decide(law.rules, manifest, action, facts, standing)
+        if desk.standing.meet(tuple(reserve.key for reserve in decision.reserves)):
+            continue  # others drew from a counter that is new here: judge with what they drew
         event = Event(
             "action.decided",
             actor,

@@ -69,6 +69,18 @@ class StandingCache:
         with self._lock:
             return Standing(now, self.epoch, self.halts, self._used, claims or {}, done or {}, grants)
 
+    def meet(self, keys: tuple[str, ...]) -> bool:
+        """Read the counters that this process has not met; return whether anything was drawn from one of them."""
+        with self._lock:
+            unknown = [key for key in keys if key not in self._used]
+        if not unknown:
+            return False
+        with self._store.snapshot() as reader:
+            drawn: dict[str, int] = dict(reader.fetch_in("counter", "key,used", "key", unknown))
+        with self._lock:
+            self._used.update({key: drawn.get(key, 0) for key in unknown})
+        return any(drawn.values())
+
     def learn(self, moved: Moved) -> None:
         """Take over what a refusing transaction saw."""
         if moved.used is not None:

@@ -90,9 +90,8 @@ async def _measure(control: Control, concurrency: int, seconds: float) -> dict[s
     async def one(end: float) -> None:
         while time.perf_counter() < end:
             began, number = time.perf_counter(), next(numbers)
-            action = control.action(
-                "bench", "thing.do", f"c{number}", {"order": f"o{number}", "amount_minor": 5}, "0.9"
-            )
+            arguments = {"order": f"o{number}", "amount_minor": 5}
+            action = control.action("bench", "thing.do", f"c{number}", arguments, "0.9")
             journey = await propose(desk, action)
             if journey.progress != "finished":
                 raise RuntimeError(f"the bench's action ended {journey.progress}")

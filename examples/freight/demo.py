@@ -267,8 +267,8 @@ def _print(summary: Summary, home: Path) -> None:
         print(line(verdict, f"{count:,}", ""))
         for rule, times in sorted(summary.reasons.get(key, {}).items(), key=lambda item: -item[1]):
             print(line("", f"{times:,}", rule))
-    print(line("people", f"{summary.approved + summary.rejected:,}",
-               f"answers: {summary.approved:,} yes, {summary.rejected:,} no; {summary.expired:,} questions expired"))  # fmt: skip
+    answers = f"{summary.approved:,} yes, {summary.rejected:,} no; {summary.expired:,} questions expired"
+    print(line("people", f"{summary.approved + summary.rejected:,}", f"answers: {answers}"))
     print(
         line(
             "booked",
@@ -277,15 +277,16 @@ def _print(summary: Summary, home: Path) -> None:
         )
     )
     print(line("wrong", f"{summary.wrong:,}", f"{share}; {summary.unknown:,} cannot be known"))
-    print(line("budget", f"{summary.spent_minor // 100:,}",
-               f"USD drawn of {summary.cap_minor // 100:,}; {summary.budgets_refusing} country-months refused more"))  # fmt: skip
+    budgets = f"USD drawn of {summary.cap_minor // 100:,}; {summary.budgets_refusing} country-months refused more"
+    print(line("budget", f"{summary.spent_minor // 100:,}", budgets))
     print(line("waiting", f"{summary.waiting:,}", "questions wait for a person"))
     carrier = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in summary.carrier.items())
     print(line("the carrier", "", f"says: {carrier}"))
     verdict = "holds" if summary.holds else f"BROKEN: {summary.problems[0]}"
     print(line("ledger", f"{summary.events:,}", f"events, root {summary.root[:16]}..., {verdict}"))
     print(line("time", f"{summary.seconds} s", ""))
-    remit = "remit" if shutil.which("remit") else os.path.relpath(Path(sys.prefix) / "bin" / "remit")
+    installed = os.path.relpath(Path(sys.prefix) / "bin" / "remit")
+    remit = "remit" if installed.startswith("..") else installed  # here it need not be on the user's path
     print("\nLook next:")
     print(f"  {remit} --company {home} approvals            # what waits for a person")
     print(f"  {remit} --company {home} log --verdict deny   # what was stopped; then: explain ID")

@@ -1,4 +1,4 @@
-"""The pages' fenced blocks, and a shell session that runs those of one page as a reader would, in a folder of its own."""
+"""The pages' fenced blocks, and a shell session that runs those of one page as a reader would, in its own folder."""
 
 from __future__ import annotations
 

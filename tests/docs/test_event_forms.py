@@ -14,6 +14,7 @@ from remit.app import Control, init_company, open_company, restore_company
 from remit.connectors.connector import Done, Reading
 from remit.ledger.event import KINDS, RecordedEvent
 from remit.testing.stand_ins import StandInConnector
+from remit.vocabulary import Json, Outcome
 
 NEVER_WRITTEN = {"ledger.opened"}
 """Kinds that nothing writes yet; the reference says so."""
@@ -29,14 +30,12 @@ class Shop(StandInConnector):
 
 
 def refund(control: Control, order: str, amount: int = 2_500) -> str:
-    arguments = {"order": order, "amount_minor": amount, "reason": "my knee hurts"}
+    arguments: dict[str, Json] = {"order": order, "amount_minor": amount, "reason": "my knee hurts"}
     return control.propose("refund-desk", "refund.create", f"case-{order}", arguments, "0.93").action
 
 
 def live(control: Control, shop: StandInConnector) -> None:
     """Have every kind of event but those of restoring written."""
-    from remit.vocabulary import Outcome
-
     done = refund(control, "A1")
     control.record_outcome(Outcome("case-A1", done, True, "survey", START))
     shop.fail("refund.create", "refuse")

@@ -84,9 +84,8 @@ def test_a_setting_without_a_meaning_and_a_meaning_without_a_setting_fail() -> N
         settings_table(MANIFEST_SCHEMA, fewer)
     with pytest.raises(ValueError, match=r"no key for \['colour'\]"):
         settings_table(MANIFEST_SCHEMA, {**meanings.MANIFEST, "colour": "Its colour."})
-    assert all(
-        text.endswith(".") for table in vars(meanings).values() if isinstance(table, dict) for text in table.values()
-    )
+    for name in meanings.__all__:
+        assert all(text.endswith(".") for text in getattr(meanings, name).values()), name
 
 
 def test_help_that_a_page_quotes_is_the_real_one(

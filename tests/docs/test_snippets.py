@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def run(session: Session, block: Block) -> None:
     for part in split_background(text):
         code, said = session.run(part)
         assert code == 0, f"{block}: exit code {code}\n{part}\n{said}"
+        for expected in re.findall(r"^ *print\(.*\)  # (.+)$", part, re.MULTILINE):
+            assert expected in said.splitlines(), f"{block}: {expected!r} is not in\n{said}"
 
 
 def split_background(text: str) -> list[str]:

@@ -43,8 +43,10 @@ def propose(control: Control, order: str = "A1") -> str:
 
 @pytest.mark.parametrize(
     "scope",
-    ["everything", "department:support", "agent:refund-desk", "version:{version}", "action:refund.create", "system:shop",
-     "entity:order/A1"],
+    [
+        "everything", "department:support", "agent:refund-desk", "version:{version}", "action:refund.create",
+        "system:shop", "entity:order/A1",
+    ],
 )  # fmt: skip
 def test_every_scope_stops_what_it_covers_until_it_is_lifted(
     control: Control, shop: StandInConnector, scope: str

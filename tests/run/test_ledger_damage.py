@@ -1,4 +1,4 @@
-"""`remit verify` on a live store that somebody changed behind remit's back, on both stores; and crashes that nobody caused."""
+"""`remit verify` on a live store that somebody changed behind remit's back, on both stores; and crashes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def move_head(store: Store) -> None:
 
 TAMPERING: dict[str, Callable[[Store], None]] = {
     "edited payload": edit_body('"order":"A1"', '"order":"A9"', kind="action.decided"),
-    "edited payload with its own hash rewritten": edit_body('"order":"A1"', '"order":"A9"', kind="action.decided", also_leaf=True),
+    "edited payload with its own hash rewritten": edit_body(
+        '"order":"A1"', '"order":"A9"', kind="action.decided", also_leaf=True
+    ),
     "edited decision": edit_body('"verdict":"escalate"', '"verdict":"allow"', kind="action.decided"),
     "edited approver": edit_body("cleo.finance", "dora.finance", kind="approval.answered"),
     "swapped order": swap_order,

@@ -89,9 +89,10 @@ def _first(counts: dict[str, Any], decision: Mapping[str, Any]) -> None:
     counts["seen"] = counts.get("seen", 0) + 1
     counts[verdict] = counts.get(verdict, 0) + 1
     rules = counts.setdefault("reasons", {}).setdefault(verdict, {})
-    for check in decision["checks"]:
-        if check["verdict"] == verdict != "allow":
-            rules[check["rule"]] = rules.get(check["rule"], 0) + 1
+    spoke = {check["rule"] for check in decision["checks"] if check["verdict"] == verdict != "allow"}
+    # What could not be checked because something else was wrong is no reason of its own.
+    for rule in spoke - {"cannot-check"} or spoke:
+        rules[rule] = rules.get(rule, 0) + 1
 
 
 def _counted(kind: str, data: Mapping[str, Any]) -> dict[str, int]:

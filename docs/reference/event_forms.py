@@ -42,7 +42,6 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "halt.lifted": ("", ("id", "why")),
     "outcome.recorded": ("", ("agent", "right", "said_by", "matured_at", "value")),
     "subject.erased": ("", ("commitments", "why")),
-    "ledger.opened": ("", ()),
     "ledger.recovered": ("", ("what", "size", "why?", "lost?", "before?", "processes?", "torn_bytes?")),
 }  # fmt: skip
 """Kind to (step, fields of the data; those with ? are not always there). No step: not part of an action's journal."""

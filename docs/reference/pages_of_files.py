@@ -24,13 +24,13 @@ def _page(title: str, words: str, schema: Any, known: Any) -> str:
 def company_page() -> str:
     """Return the page on remit.yaml."""
     words = "The company's own settings. Every key may be left out; the file must be there, and may be empty."
-    return _page("remit.yaml", words, company._SCHEMA, meanings.COMPANY)
+    return _page("remit.yaml", words, company.COMPANY_SCHEMA, meanings.COMPANY)
 
 
 def people_page() -> str:
     """Return the page on people.yaml."""
     words = "Who may answer, in which roles. Somebody who does not stand here holds no role."
-    return _page("people.yaml", words, people._SCHEMA, meanings.PEOPLE)
+    return _page("people.yaml", words, people.PEOPLE_SCHEMA, meanings.PEOPLE)
 
 
 def manifest_page() -> str:

@@ -236,7 +236,8 @@ class Control:
         return law_of({name.partition("/")[0]: text for name, (_, text) in documents_in_use(self.store).items()})
 
     def _connectors(self, law: Law) -> dict[str, Connector]:
-        return {name: open_connector(system) for name, system in law.systems.items()} | dict(self._given)
+        described = {name: system for name, system in law.systems.items() if name not in self._given}
+        return {name: open_connector(system) for name, system in described.items()} | dict(self._given)
 
     def _reload(self) -> None:
         desk, law = self._desk, self._law()

@@ -16,7 +16,7 @@ from remit.ledger.event import KINDS, RecordedEvent
 from remit.testing.stand_ins import StandInConnector
 from remit.vocabulary import Json, Outcome
 
-NEVER_WRITTEN = {"ledger.opened"}
+NEVER_WRITTEN: set[str] = set()
 """Kinds that nothing writes yet; the reference says so."""
 
 START = datetime(2026, 11, 21, 9, tzinfo=UTC)

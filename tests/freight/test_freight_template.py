@@ -11,6 +11,7 @@ from examples.freight.company import TEMPLATE, Company
 from examples.freight.prices import MODES
 from examples.freight.story import CUT_DAY, Shipment, story_shipments
 
+from remit.app import run_policy_cases
 from remit.connectors.connector import Reading
 from remit.connectors.systems import load_systems, open_connector
 from remit.document import read_document
@@ -89,3 +90,10 @@ def test_before_the_cut_the_bills_were_as_the_readme_says(shipments: tuple[Shipm
 def test_no_day_is_near_the_limits(shipments: tuple[Shipment, ...]) -> None:
     days: Counter[date] = Counter(shipment.order.booked_on for shipment in story_shipments(shipments))
     assert max(days.values()) < 100
+
+
+def test_its_policy_cases_come_out_as_written() -> None:
+    report = run_policy_cases(TEMPLATE)
+    assert report.findings == ()
+    assert [case.name for case in report.results if not case.passed] == []
+    assert len(report.results) >= 12

@@ -54,7 +54,8 @@ def _waiting(action: str, data: Mapping[str, Any]) -> InboxItem:
     for role, count in data["asks"]:
         missing = count - len({person for held, person in granted if held == role})
         roles += [role if missing == 1 else f"{role} x{missing}"] if missing > 0 else []
+    may_answer = tuple(dict.fromkeys((*roles, *data["stand_ins"])))
     return InboxItem(
-        action, data["case"], "approval", data["agent"], data["name"], (*roles, *data["stand_ins"]),
+        action, data["case"], "approval", data["agent"], data["name"], may_answer,
         to_moment(data["due_at"]), tuple(data["reasons"]), data["number"],
     )  # fmt: skip

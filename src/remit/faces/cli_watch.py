@@ -14,7 +14,7 @@ from remit.faces.cli_options import AsJson, AtMost, CompanyFolder
 from remit.faces.terminal import clean, count, moment, say, say_json, short, table, warn
 
 if TYPE_CHECKING:
-    from remit.app import RecordedEvent, Status
+    from remit.app import AgentRecord, RecordedEvent, Status
 
 __all__ = ["explain", "log", "spend", "status"]
 
@@ -50,12 +50,18 @@ def _show(found: Status) -> None:
         [
             (
                 one.agent, count(one.seen), count(one.allowed), count(one.escalated), count(one.denied),
-                count(one.finished), count(one.failed), count(one.cost_minor),
+                count(one.finished), count(one.failed), _cost(one),
             )
             for one in found.agents
         ],
         right=header[1:],
     )  # fmt: skip
+
+
+def _cost(one: AgentRecord) -> str:
+    """What systems said it cost; effects of which they did not say are not taken for free."""
+    told = count(one.cost_minor) if one.finished > one.costs_unknown else "not told"
+    return f"{told} +{one.costs_unknown:,} not told" if one.costs_unknown and told != "not told" else told
 
 
 def log(

@@ -27,14 +27,13 @@ KINDS: Final[Mapping[str, str]] = {
     "approval.escalated": "nobody answered in time: the next in the chain is asked",
     "approval.expired": "nobody answered at all: the action will not be done",
     "approval.void": "what was asked about changed before it was done: the approval no longer counts",
-    "document.kept": "a manifest, policy set or system description is in use from here on: its text and digest",
+    "document.kept": "manifests, policies, systems or people are in use from here on as written: text and digest",
     "halt.requested": "the switch is thrown: its scope, why, by whom",
     "halt.confirmed": "one process says that it has seen the switch",
     "halt.lifted": "the switch is set back: why, by whom",
     "outcome.recorded": "what became of a case, said by whom",
     "subject.erased": "a person's data were removed beside the ledger; the proofs stay whole",
-    "ledger.opened": "a process opened the ledger for the first time, or took over after a crash",
-    "ledger.recovered": "a torn tail was found and set aside before going on",
+    "ledger.recovered": "processes ended without closing it, with what they left torn; or a restore lost events",
 }
 """Every kind of event and what it says. The reference is generated from here."""
 

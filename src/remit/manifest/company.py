@@ -10,14 +10,18 @@ from typing import Any, Final, Literal
 from remit.document import Document, expand_environment, read_document
 from remit.errors import BadCompany, BadInput, Finding
 
-__all__ = ["Company", "load_company"]
+__all__ = ["COMPANY_SCHEMA", "Company", "load_company"]
 
-_SCHEMA: Final[dict[str, Any]] = {
+COMPANY_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "company": {"type": "string", "minLength": 1, "maxLength": 200},
-        "store": {"type": "string", "pattern": "^(sqlite:.+|postgresql://.+)$", "maxLength": 1000},
+        "store": {
+            "type": "string",
+            "pattern": "^(sqlite:.+|postgresql://.+|[$][{][A-Za-z_][A-Za-z0-9_]*[}])$",
+            "maxLength": 1000,
+        },
         "clock": {"enum": ["wall", "story"]},
         "witness": {"type": "string", "minLength": 1, "maxLength": 1000},
     },
@@ -77,7 +81,7 @@ def load_company(folder: Path | str, environment: Mapping[str, str] | None = Non
         raise BadInput(f"no company in {root}: remit.yaml is missing; run `remit init` there, or name its folder")
     if not file.read_bytes().strip():
         return Company(root.name, root, f"sqlite:{root / '.remit' / 'store.db'}")
-    document, findings = read_document(file, _SCHEMA)
+    document, findings = read_document(file, COMPANY_SCHEMA)
     if document is None or findings:
         raise BadCompany(findings)
     return _company(root, document, environment)

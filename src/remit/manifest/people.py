@@ -11,10 +11,10 @@ from remit.document import Document, read_document
 from remit.errors import BadCompany, Finding
 from remit.manifest.manifest_schema import AGENT_NAME, PERSON_NAME, ROLE_NAME
 
-__all__ = ["People", "Person", "load_people"]
+__all__ = ["PEOPLE_SCHEMA", "People", "Person", "load_people"]
 
 EVERY_DEPARTMENT: Final = "*"
-_SCHEMA: Final[dict[str, Any]] = {
+PEOPLE_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["people"],
     "additionalProperties": False,
@@ -80,7 +80,7 @@ def load_people(path: Path | str, text: str | None = None) -> People:
     Raises:
         BadCompany: with everything that is wrong, by line and column.
     """
-    document, findings = read_document(path, _SCHEMA, text)
+    document, findings = read_document(path, PEOPLE_SCHEMA, text)
     if document is None or findings:
         raise BadCompany(findings)
     doubled = _doubled(document)

@@ -59,7 +59,7 @@ actions:
     irreversible: true
 """
 _POLICY: Final = """\
-// Nothing is allowed that no rule permits. Cases beside this file are its tests: run `remit test`.
+// Nothing is allowed that no rule permits. Cases beside this file are its tests: run `remit policy test`.
 
 @id("refunds") @reason("the refund desk may refund orders of the shop")
 permit (

@@ -163,3 +163,16 @@ def test_digests_tell_apart_what_differs_and_nothing_else() -> None:
 
 def _fields(action: Action) -> dict[str, Any]:
     return {name: getattr(action, name) for name in Action.__dataclass_fields__}
+
+
+def test_a_fact_with_nul_is_missing_and_decides_all_the_same() -> None:
+    """What no database keeps is not recorded, and does not keep a decision from being made."""
+    for fact in (
+        Fact("paid", "a\0b", "shop.paid", "r", None),
+        Fact("paid", 5, "shop.paid", "r\0", None),
+        Fact("paid", ["ok", "\0"], "shop.paid", "r", None),
+    ):
+        (data,) = facts_data({"paid": fact})
+        assert isinstance(data, dict)
+        assert data["value"] is None and data["problem"]
+        assert len(facts_digest({"paid": fact})) == 64

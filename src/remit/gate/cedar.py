@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from remit.canonical import canonical
+from remit.canonical import canonical, canonical_sound
 from remit.errors import BadInput
 
 __all__ = ["CedarAnswer", "CedarEngine", "agent_entities", "cedar_request", "policy_data", "schema_problems"]
@@ -118,7 +118,7 @@ class CedarEngine:
     def ask(self, request: Mapping[str, Any], entities: Any, context: Mapping[str, Any]) -> CedarAnswer:
         """Evaluate one request. Never raises for what stands in it: what cannot be evaluated is ``none``."""
         try:
-            body = {**request, "context": canonical(context).decode()}
+            body = {**request, "context": canonical_sound(context).decode()}
             result = self._is_authorized(body, self._policies, entities, self._schema)
         except (BadInput, ValueError, TypeError, RuntimeError):
             return CedarAnswer("none", (), (), True)

@@ -44,7 +44,7 @@ def _unsound(name: str, fact: Fact) -> str:
     value = fact.value
     if value is None or type(value) is bool or (type(value) is int and -INTEGER_MAX <= value <= INTEGER_MAX):
         return ""
-    if type(value) is str and value.isascii() and len(value) <= NOTE_CHARACTERS_MAX:
+    if type(value) is str and value.isascii() and len(value) <= NOTE_CHARACTERS_MAX and "\0" not in value:
         return ""
     try:
         return "" if len(canonical(value)) <= VALUE_BYTES_MAX else f"larger than {VALUE_BYTES_MAX} bytes"
@@ -53,7 +53,7 @@ def _unsound(name: str, fact: Fact) -> str:
 
 
 def _short_text(text: object) -> bool:
-    if type(text) is not str or len(text) > NOTE_CHARACTERS_MAX:
+    if type(text) is not str or len(text) > NOTE_CHARACTERS_MAX or "\0" in text:
         return False
     if text.isascii():
         return True

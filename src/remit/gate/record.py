@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, get_args
 
-from remit.canonical import digest, from_moment, to_moment
+from remit.canonical import canonical_sound, digest, digest_bytes, from_moment, to_moment
 from remit.errors import BadInput
 from remit.gate.fact_form import sound_facts
 from remit.vocabulary import (
@@ -104,7 +104,7 @@ def _fact_data(fact: Fact) -> dict[str, Json]:
 
 def facts_digest(facts: Mapping[str, Fact]) -> str:
     """The digest of what the action rests on."""
-    return digest(facts_data(facts))
+    return digest_bytes(canonical_sound(facts_data(facts)))  # every fact in it was found sound just before
 
 
 def sound_digest(facts: Mapping[str, Fact]) -> str:

@@ -18,17 +18,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
+
 from remit.errors import Conflict, RemitError, StoreUnavailable
 from remit.ledger.event import Entry, encode
 from remit.ledger.sealing import Sealed
 from remit.ledger.views import Views
 from remit.store.engine import Store, Transaction
+from remit.store.tables import TABLES
 from remit.vocabulary import Event, Ref, Reserve
 
 __all__ = ["Guards", "Journal", "Moved"]
 
 BATCH_MAX: Final = 512
-EVENT_COLUMNS: Final = "seq,kind,at,actor,case_id,action,step,leaf,body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +262,12 @@ class _Batch:
 
     def _waits(self, action: str, number: int) -> bool:
         cells = self._views.get("parked", action)
-        return cells is not None and cells[0] == "waiting" and f'"number":{number},' in cells[2]
+        return cells is not None and cells[0] == "waiting" and orjson.loads(cells[2])["number"] == number
 
     def write(self) -> None:
         if not self.rows:
             return
-        self._transaction.insert_many("event", EVENT_COLUMNS, self.rows)
+        self._transaction.insert_many("event", TABLES["event"], self.rows)
         self._views.write(self._transaction)
         if self._sealed:
             rows = sorted({(item.commitment, item.subject, item.salt, item.value) for item in self._sealed})

@@ -12,20 +12,14 @@ from typing import Any, Final
 import orjson
 
 from remit.store.engine import Reader, Row, Transaction, Wanted
+from remit.store.tables import TABLES
 from remit.vocabulary import Ask, Event, Grant
 
 __all__ = ["VIEWS", "Views", "asks_unmet", "rebuild"]
 
 VIEWS: Final[Mapping[str, str]] = {
-    "counter": "key,used",
-    "claim": "entity,action",
-    "once": "key,action",
-    "open_effect": "action,state,process,data",
-    "parked": "action,state,due_at,data",
-    "ready": "action,since",
-    "halt": "id,lifted,data",
-    "confirmed": "key,data",
-    "document": "name,seq,digest",
+    name: TABLES[name]
+    for name in ("counter", "claim", "once", "open_effect", "parked", "ready", "halt", "confirmed", "document")
 }
 """Each view with its columns; the first is its key."""
 

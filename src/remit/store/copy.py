@@ -8,26 +8,9 @@ from typing import Final
 
 from remit.errors import BadInput
 from remit.store.engine import Store
+from remit.store.tables import TABLES
 
-__all__ = ["TABLES", "copy_store"]
-
-TABLES: Final = {
-    "event": "seq,kind,at,actor,case_id,action,step,leaf,body",
-    "checkpoint": "size,note,frontier",
-    "tile": "place,hashes",
-    "counter": "key,used",
-    "claim": "entity,action",
-    "once": "key,action",
-    "open_effect": "action,state,process,data",
-    "parked": "action,state,due_at,data",
-    "ready": "action,since",
-    "halt": "id,lifted,data",
-    "confirmed": "key,data",
-    "document": "name,seq,digest",
-    "sealed": "commitment,subject,salt,value",
-    "setting": "name,value",
-}
-"""Every table that is copied; what processes say of themselves is not."""
+__all__ = ["copy_store"]
 
 _ROWS: Final = 2_000
 

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -121,8 +122,12 @@ class Control:
         self.company = company
         self._report = report
         self.store: Store = open_store(company.store, company.folder)
-        self.signer = Signer.open(company.state / "ledger.key", self._origin())
-        self._check_key()
+        try:
+            self.signer = Signer.open(company.state / "ledger.key", self._origin())
+            self._check_key()
+        except BaseException:
+            self.store.close()
+            raise
         self.journal = Journal(self.store)
         self.keeper = Keeper(self.store, self.signer, _witnesses(self.company), report)
         self.journal.counts.listeners.append(self.keeper.notice)
@@ -182,7 +187,6 @@ class Control:
                 transaction.upsert_many("setting", "name", "name,value", [("ledger/vkey", self.signer.vkey)])
                 return
         if rows[0][0] != self.signer.vkey:
-            self.store.close()
             raise BadInput(
                 f"{self.company.state / 'ledger.key'} is not the key of this store's ledger; "
                 "copy ledger.key from the folder where the ledger was begun"
@@ -607,7 +611,8 @@ def restore_company(folder: Path | str, backup: Path, accept_loss: str = "") -> 
     from remit.ledger.restore import restore
 
     company = load_company(folder)
-    return restore(backup, open_store(company.store), company.state, _witnesses(company), accept_loss)
+    with closing(open_store(company.store)) as target:
+        return restore(backup, target, company.state, _witnesses(company), accept_loss)
 
 
 def _witnesses(company: Company) -> tuple[Witness, ...]:

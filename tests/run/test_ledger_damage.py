@@ -228,6 +228,7 @@ def test_backup_and_restore_keep_everything(opened: Open, folder: Path, tmp_path
     target = open_store(f"sqlite:{tmp_path / 'new' / 'store.db'}")
     report = restore(tmp_path / "backup", target, tmp_path / "new", ())
     assert (report.size, report.lost) == (len(events), 0)
+    target.close()
     with sqlite3.connect(tmp_path / "new" / "store.db") as restored:
         assert restored.execute("select seq, body from event order by seq").fetchall() == events
     restored.close()
@@ -250,6 +251,7 @@ def test_a_backup_that_is_behind_its_witness_is_refused_or_owned_up_to(opened: O
         restore(tmp_path / "backup", target, tmp_path / "new", (witness,))
     report = restore(tmp_path / "backup", target, tmp_path / "new", (witness,), "the disk burned")
     assert report.lost > 0
+    target.close()
     again = open_store(f"sqlite:{tmp_path / 'new' / 'store.db'}")
     try:
         body = again.read("select body from event where kind = 'ledger.recovered' order by seq desc")[0][0]

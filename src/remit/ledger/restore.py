@@ -59,7 +59,6 @@ def restore(
         source.close()
     if lost:
         _own_up(target, state, signer, seen, accept_loss)
-    target.close()
     return RestoreReport(report.size, lost)
 
 

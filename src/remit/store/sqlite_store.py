@@ -102,13 +102,13 @@ class SqliteStore:
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=5.0
         )
+        self._opened.append(connection)
         if new:
             self.path.chmod(0o600)
         connection.execute("pragma journal_mode=wal")
         connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
         connection.execute("pragma cache_size=-16000")
-        self._opened.append(connection)
         return connection
 
     @contextmanager

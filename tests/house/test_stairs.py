@@ -41,9 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONE_LEAF = {
     "sqlite3": {"store/sqlite_store.py"},
     "psycopg": {"store/postgres_store.py", "testing/postgres.py"},
-    "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py"},
+    "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py"},
     "sqlalchemy": {
-        "store/migrate.py", "store/migrations/versions/0001_ledger.py", "connectors/database_engine.py",
+        "store/migrate.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
+        "connectors/database_engine.py",
     },
     "cryptography": {"ledger/checkpoint.py"},
     "cedarpy": {"gate/cedar.py"},

@@ -28,9 +28,12 @@ from remit.store.engine import Store, Transaction
 from remit.store.tables import TABLES
 from remit.vocabulary import Event, Ref, Reserve
 
-__all__ = ["Guards", "Journal", "Moved"]
+__all__ = ["Guards", "Journal", "Moved", "Work"]
 
 BATCH_MAX: Final = 512
+
+Work = Callable[[Transaction, int], Sequence[Event]]
+"""What `Journal.append_with` takes: it is handed the transaction and the place that its first event will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class _Append:
     sealed: tuple[Sealed, ...]
     future: asyncio.Future[tuple[Ref, ...]] | Future[tuple[Ref, ...]]
     loop: asyncio.AbstractEventLoop | None
+    work: Work | None = None
     result: tuple[Ref, ...] | Exception | None = None
 
 
@@ -113,6 +117,22 @@ class Journal:
         """The same as `append`, for callers that have no event loop: it blocks until the events are on disk."""
         future: Future[tuple[Ref, ...]] = Future()
         self._submit(events, guards, sealed, future, None)
+        return future.result()
+
+    def append_with(self, work: Work, guards: Guards | None = None) -> tuple[Ref, ...]:
+        """Append the events that ``work`` returns, in the same commit as the rows that it writes; blocks.
+
+        ``work(transaction, seq)`` runs under the head lock, so what it reads is how things stand and it should be
+        short; it may run twice when a commit is taken again. Returns the events' places.
+
+        Raises:
+            Whatever ``work`` raises of `RemitError`; nothing was written then.
+            StoreUnavailable: the commit failed; nothing was written.
+        """
+        future: Future[tuple[Ref, ...]] = Future()
+        if self._closed:
+            raise StoreUnavailable("the journal is closed")
+        self._queue.put(_Append((), guards or Guards(), (), future, None, work))
         return future.result()
 
     def _submit(
@@ -173,7 +193,12 @@ class Journal:
             written = _Batch(transaction, *transaction.head)
             written.prefetch(batch)
             for append in batch:
+                if append.work is not None:
+                    events = append.work(transaction, written.size)
+                    append.entries = [encode(event, self._clock()) for event in events]
                 append.result = written.take(append)
+                if append.work is not None and isinstance(append.result, Exception):
+                    raise append.result  # its rows must not stay without their event
             written.write()
         self.counts.commits += 1
         self.counts.events += len(written.rows)
@@ -239,7 +264,7 @@ class _Batch:
                 return Moved("step", step[1], epoch=self.epoch)
         if guards.epoch is not None and guards.epoch != self.epoch:
             return Moved("epoch", epoch=self.epoch)
-        action = append.entries[-1].event.action
+        action = append.entries[-1].event.action if append.entries else ""
         for view, keys in (("claim", guards.free), ("once", (guards.once,) if guards.once else ())):
             for key in keys:
                 holder = self._views.get(view, key)

@@ -36,8 +36,10 @@ from remit.ledger.query import EventFilter, documents_in_use, events_of, every_d
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
 from remit.oversight.approval import Answer, answer, find_pending
+from remit.oversight.outcome import record_outcome
 from remit.run.account import account_of
 from remit.run.desk import Desk
+from remit.run.draw import open_draw_key
 from remit.run.effect import settle
 from remit.run.facts import read_facts
 from remit.run.halts import HaltStatus, halt_statuses, lift_halt, parse_scope, request_halt
@@ -51,7 +53,7 @@ from remit.run.standing import StandingCache
 from remit.run.worker import Worker
 from remit.store.copy import copy_store
 from remit.store.engine import Store, open_store
-from remit.vocabulary import Action, Event, Fact, Halt, Json, Outcome
+from remit.vocabulary import Action, Fact, Halt, Json, Outcome
 
 if TYPE_CHECKING:
     from remit.gate.cases import CaseReport
@@ -233,7 +235,7 @@ class Control:
         law = self._law()
         return Desk(
             self.store, self.journal, standing, Presence(self.store, self._role, lambda: datetime.now(UTC)), law,
-            self._connectors(law), self._facts, self.now, self._reload,
+            self._connectors(law), self._facts, self.now, open_draw_key(self.store), self._reload,
         )  # fmt: skip
 
     def _law(self) -> Law:
@@ -366,22 +368,13 @@ class Control:
 
         return self.submit(collect()).result()
 
-    def record_outcome(self, outcome: Outcome) -> None:
-        """Record what became of an action's case.
+    def record_outcome(self, outcome: Outcome) -> bool:
+        """Record what became of an action's case; False when it is on record already.
 
         Raises:
-            NotFound: no such action. BadInput: the case is not the action's.
+            NotFound: no such action. BadInput: the case is not the action's, or what is said cannot be taken.
         """
-        journey = replay(outcome.action, events_of(self.store, outcome.action))
-        if journey.progress == "unknown":
-            raise NotFound(f"no action {outcome.action[:12]}")
-        if outcome.case != journey.case:
-            raise BadInput(f"case: got {outcome.case!r:.80}, the action's is {journey.case!r:.80}")
-        data: dict[str, Json] = {
-            "agent": journey.decided["action"]["agent"], "right": outcome.right, "said_by": outcome.said_by,
-            "matured_at": from_moment(outcome.matured_at), "value": dict(outcome.value),
-        }  # fmt: skip
-        self.journal.append_now(Event("outcome.recorded", outcome.said_by, data, outcome.case, outcome.action))
+        return record_outcome(self.journal, outcome)
 
     # Oversight.
 

@@ -16,6 +16,7 @@ __all__ = [
     "Ask",
     "Check",
     "Decision",
+    "Earned",
     "Effect",
     "EffectState",
     "Event",
@@ -26,8 +27,10 @@ __all__ = [
     "Outcome",
     "Ref",
     "Reserve",
+    "Review",
     "Scope",
     "ScopeKind",
+    "Stage",
     "Standing",
     "Verdict",
 ]
@@ -37,6 +40,8 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 Verdict = Literal["allow", "escalate", "deny"]
 ScopeKind = Literal["everything", "department", "agent", "version", "action", "system", "entity"]
+Stage = Literal["shadow", "supervised", "sampled", "autonomous"]
+"""What an agent's version has earned for one action: from recommending only to acting alone."""
 EffectState = Literal["begun", "finished", "failed", "uncertain"]
 
 
@@ -76,6 +81,12 @@ class Fact:
     fresh_seconds: int | None = None
     """The freshness target; None when the action sets none."""
     problem: str = ""
+    id: str = ""
+    """The fact of the knowledge graph that it is, such as ``f123``; empty for what a system answered."""
+    trust: str = ""
+    """How far its source is trusted: high, normal, low or untrusted; empty where nobody said."""
+    flags: tuple[str, ...] = ()
+    """What speaks against it, in words: ``contradicted``, ``quarantined`` and the like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +144,42 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class Earned:
+    """What one version of an agent has earned for one action and class, as the ledger says.
+
+    From ``threshold_bp`` on, confidence needs no person; None while no guarantee can be given. ``review_bp`` is the
+    share of those cases that is drawn for a person all the same. ``expires_at`` None means that there is nothing to
+    expire.
+    """
+
+    stage: Stage
+    threshold_bp: int | None = None
+    review_bp: int = 0
+    certificate: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Whether a case was drawn for a person, with which probability, and when the person sees it.
+
+    ``probability_bp`` is what the draw was compared with; 10,000 where a person sees every such case.
+    """
+
+    probability_bp: int
+    drawn: bool
+    when: Literal["before", "after"]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How things stand when an action is judged: all that is neither in the manifest, the action nor its facts.
 
     ``now`` is business time. ``epoch`` counts the changes of halts, policies and manifests; a decision made at one
     epoch cannot begin at another. ``used`` maps counter keys to what is drawn; a key that is absent is zero drawn.
     ``claims`` maps entities to the digest of the action in flight on them. ``done`` maps once-keys to the digest of
-    the action that holds them.
+    the action that holds them. ``earned`` has what was earned for the action judged, by the name
+    `earned_key` gives. ``draw`` is this case's draw, 0 to 9,999; None where nothing is drawn.
     """
 
     now: datetime
@@ -149,6 +189,8 @@ class Standing:
     claims: Mapping[str, str] = field(default_factory=dict)
     done: Mapping[str, str] = field(default_factory=dict)
     grants: tuple[Grant, ...] = ()
+    earned: Mapping[str, Earned] = field(default_factory=dict)
+    draw: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +221,8 @@ class Decision:
     manifest_digest: str = ""
     policies_digest: str = ""
     facts_digest: str = ""
+    review: Review | None = None
+    """Set for an action whose autonomy is earned; None for all others."""
 
 
 @dataclass(frozen=True, slots=True)

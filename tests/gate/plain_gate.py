@@ -13,7 +13,7 @@ from typing import Any
 
 SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~:@+,=-")
 ORDER = ["identity", "switch", "manifest", "arguments", "freshness", "policy", "limits", "conflict", "confidence"]
-ORDER += ["oversight"]
+ORDER += ["oversight", "stage"]
 LONG = 2**63
 
 
@@ -35,6 +35,7 @@ def judge(world: dict[str, Any]) -> tuple[str, dict[str, str], dict[str, int]]:
     """The verdict, each check's verdict, and whose word is needed: role to number of people."""
     plain = PlainGate(world)
     found = {name: getattr(plain, f"check_{name}")() for name in ORDER}
+    found = {name: one for name, one in found.items() if one != "not asked"}
     verdicts = list(found.values())
     verdict = "deny" if "deny" in verdicts else "escalate" if "escalate" in verdicts else "allow"
     return verdict, found, plain.asks if verdict == "escalate" else {}
@@ -341,6 +342,10 @@ class PlainGate:
         stated = self.action["confidence_bp"]
         if stated is not None and not 0 <= stated <= 10_000:
             return "deny"
+        if self.grant is not None and self.grant["oversight"] == "earned":
+            if self.stage() in ("shadow", "supervised") or self.alone():
+                return "allow"
+            return self.ask(self.grant["ask"])
         rule = self.manifest.get("confidence")
         if rule is None or (stated is not None and stated >= rule["at_least"] * 10_000):
             return "allow"
@@ -350,6 +355,46 @@ class PlainGate:
         if self.grant is None or self.grant["oversight"] == "in_control":
             return "deny"
         return self.ask(self.grant["ask"]) if self.grant["oversight"] == "in_the_loop" else "allow"
+
+    def stage(self) -> str:
+        """What counts now: as recorded, else where it starts; what has run out is supervised."""
+        recorded = self.standing["earned"]
+        if recorded is None or recorded["for"] == "another":
+            return str(self.grant["autonomy"].get("starts", "shadow"))
+        over = recorded["ends"] is not None and recorded["ends"] <= 0
+        stage = str(recorded["stage"])
+        return "supervised" if over and stage in ("sampled", "autonomous") else stage
+
+    def alone(self) -> bool:
+        """Sure enough, as learned, at a stage where that counts."""
+        stated = self.action["confidence_bp"]
+        if self.stage() not in ("sampled", "autonomous") or self.standing["earned"]["threshold"] is None:
+            return False
+        return type(stated) is int and stated >= self.standing["earned"]["threshold"]
+
+    def check_stage(self) -> str:
+        if self.grant is None or self.grant["oversight"] != "earned":
+            return "not asked"
+        stage = self.stage()
+        if stage == "shadow":
+            return "deny"
+        if stage == "supervised":
+            return self.ask(self.grant["ask"])
+        if not self.alone():
+            return "allow"
+        draw = self.standing["draw"]
+        if draw is None or (stage == "sampled" and draw < self.standing["earned"]["review"]):
+            return self.ask(self.grant["ask"])
+        return "allow"
+
+    def review(self) -> tuple[int, bool, str] | None:
+        """The probability that was drawn with, whether it was drawn, and when the person sees it."""
+        if self.grant is None or self.grant["oversight"] != "earned" or self.stage() == "shadow":
+            return None
+        if not self.alone():
+            return 10_000, True, "before"
+        share, draw = self.standing["earned"]["review"], self.standing["draw"]
+        return share, draw is None or draw < share, "before" if self.stage() == "sampled" else "after"
 
 
 def worst(found: list[str]) -> str:

@@ -28,9 +28,10 @@ from remit.gate.record import (
     read_standing,
     standing_data,
 )
+from remit.gate.stage_check import earned_key
 from remit.manifest.grant import Manifest
 from remit.manifest.load import load_manifest
-from remit.vocabulary import Action, Decision, Fact, Grant, Halt, Scope, Standing
+from remit.vocabulary import Action, Decision, Earned, Fact, Grant, Halt, Scope, Standing
 
 SCHEMA_OF_ANOTHER = "0" * 64
 
@@ -74,7 +75,18 @@ def standing_of(manifest: Manifest, action: Action, world: dict[str, Any]) -> St
         for index, (kind, name) in enumerate(drawn["halts"])
     )
     grants = tuple(Grant(role, person) for role, person in drawn["grants"])
-    return Standing(drawn["now"], 7, halts, used, claims, done, grants)
+    earned = earned_of(manifest, action, drawn)
+    return Standing(drawn["now"], 7, halts, used, claims, done, grants, earned, drawn["draw"])
+
+
+def earned_of(manifest: Manifest, action: Action, drawn: dict[str, Any]) -> dict[str, Earned]:
+    grant, recorded = manifest.actions.get(action.name), drawn["earned"]
+    if grant is None or grant.autonomy is None or recorded is None:  # nothing can be on record
+        return {}
+    class_ = grant.autonomy.class_of(action.arguments) + ("" if recorded["for"] == "this" else "x")
+    ends = None if recorded["ends"] is None else drawn["now"] + timedelta(seconds=recorded["ends"])
+    key = earned_key(action.agent, action.version, action.name, class_)
+    return {key: Earned(recorded["stage"], recorded["threshold"], recorded["review"], "0" * 64, ends)}
 
 
 def verdicts_of(decision: Decision) -> dict[str, str]:
@@ -127,6 +139,11 @@ def test_both_judges_agree(values: dict[str, Any], drawn: list[dict[str, Any]], 
         event(verdict)
         assert verdicts_of(decision) == checks
         assert decision.verdict == verdict
+        review = plain_gate.PlainGate(world).review()
+        seen = decision.review
+        assert review == (seen and (seen.probability_bp, seen.drawn, seen.when))
+        if verdicts_of(decision).get("stage"):
+            event(f"earned {verdict}")
         assert {ask.role: ask.count for ask in decision.asks} == asks
         assert decision == decide(rules, manifest, action, facts, standing)
         if turn == 0:

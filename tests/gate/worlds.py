@@ -63,7 +63,7 @@ def limits_of(draw: st.DrawFn, facts: dict[str, Any]) -> list[dict[str, Any]]:
 @st.composite
 def manifests(draw: st.DrawFn) -> dict[str, Any]:
     facts = draw(facts_of())
-    oversight = draw(st.sampled_from(["on_the_loop"] * 7 + ["in_the_loop"] * 3 + ["in_control"]))
+    oversight = draw(st.sampled_from(["on_the_loop"] * 7 + ["in_the_loop"] * 3 + ["in_control"] + ["earned"] * 5))
     action = {
         "system": "bank",
         "arguments": ARGUMENTS,
@@ -74,6 +74,11 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
         "ask": draw(roles),
         "touches": draw(st.sampled_from([[], ["order/$order"], ["order/$order", "mode/$mode/$order"]])),
     }
+    if oversight == "earned":
+        starts = draw(st.sampled_from(["shadow", "supervised", None]))
+        action["autonomy"] = {"promise": 0.05, "matures": "1d"} | ({"starts": starts} if starts else {})
+        if draw(st.booleans()):
+            action["autonomy"]["class"] = draw(st.sampled_from(["mode", "flag", "amount"]))
     if draw(st.booleans()):
         action["once"] = draw(st.sampled_from([["order"], ["order", "mode"]]))
     manifest: dict[str, Any] = {
@@ -82,6 +87,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
         "owner": "ana",
         "department": "money",
         "built_by": draw(st.sampled_from([[], ["kim"]])),
+        "promotion": {"ask": "owner"},
         "actions": {
             "pay": action,
             "look": {"system": "bank", "arguments": {"type": "object"}, "oversight": "on_the_loop"},
@@ -242,7 +248,17 @@ def standings(draw: st.DrawFn) -> dict[str, Any]:
         ("version", "self"),
     ]
     people = ["ana", "luc", "kim", "payer", "eva"]
+    stage = draw(st.sampled_from([None] + ["shadow", "supervised"] + ["sampled", "autonomous"] * 4))
+    earned = stage and {
+        "stage": stage,
+        "threshold": draw(st.sampled_from([9000, 9000, 5000, 9001, None])),
+        "review": draw(st.sampled_from([0, 1000, 1001, 10_000])),
+        "ends": draw(st.sampled_from([None, None, 1, 1, 0, -1])),
+        "for": draw(st.sampled_from(["this"] * 9 + ["another"])),
+    }
     return {
+        "earned": earned,
+        "draw": draw(st.sampled_from([0, 999, 1000, 1001, 9999, 9999, None])),
         "halts": draw(st.lists(st.sampled_from(scopes), max_size=1)) if draw(st.integers(0, 9)) == 0 else [],
         "used": draw(st.dictionaries(st.integers(0, 1), st.sampled_from([0, 49, 50, 51, 99, 100]), max_size=2)),
         "claimed": draw(st.sampled_from(["nobody"] * 8 + ["other", "self"])),

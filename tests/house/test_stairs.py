@@ -41,9 +41,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 ONE_LEAF = {
     "sqlite3": {"store/sqlite_store.py"},
     "psycopg": {"store/postgres_store.py", "testing/postgres.py"},
-    "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py"},
+    "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
+        "store/migrations/versions/0003_autonomy.py"},
     "sqlalchemy": {
         "store/migrate.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
+        "store/migrations/versions/0003_autonomy.py",
         "connectors/database_engine.py",
     },
     "cryptography": {"ledger/checkpoint.py"},

@@ -22,6 +22,7 @@ from remit.gate.oversight_model import check_oversight
 from remit.gate.policy import Rules
 from remit.gate.policy_check import check_policy
 from remit.gate.record import sound_digest
+from remit.gate.stage_check import check_stage, review_of
 from remit.gate.switch import check_switch
 from remit.manifest.grant import Manifest
 from remit.vocabulary import Action, Ask, Check, Decision, Fact, Reserve, Standing, Verdict
@@ -39,6 +40,7 @@ CHECKS: Final[tuple[Callable[[Matter], Opinion], ...]] = (
     check_conflict,
     check_confidence,
     check_oversight,
+    check_stage,
 )
 """The checks, in the order in which they are made and kept."""
 
@@ -69,6 +71,7 @@ def decide(rules: Rules, manifest: Manifest, action: Action, facts: Mapping[str,
         manifest_digest=manifest.digest,
         policies_digest=rules.digest,
         facts_digest=sound_digest(matter.facts),
+        review=review_of(matter),
     )
 
 

@@ -15,6 +15,7 @@ __all__ = ["VALUE_BYTES_MAX", "fact_problem", "sound_facts"]
 
 VALUE_BYTES_MAX: Final = 65_536
 NOTE_CHARACTERS_MAX: Final = 1000
+FLAGS_MAX: Final = 16
 
 
 def sound_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
@@ -35,6 +36,8 @@ def _unsound(name: str, fact: Fact) -> str:
         return "handed in under another name"
     if not (_short_text(fact.source) and _short_text(fact.record) and _short_text(fact.problem)):
         return "its source, record or problem is not a text that can be recorded"
+    if (fact.id or fact.trust or fact.flags) and not _marked(fact):
+        return "its id, trust or flags are not texts that can be recorded"
     moment = fact.observed_at
     if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
         return "its moment of observation has no time zone"
@@ -50,6 +53,13 @@ def _unsound(name: str, fact: Fact) -> str:
         return "" if len(canonical(value)) <= VALUE_BYTES_MAX else f"larger than {VALUE_BYTES_MAX} bytes"
     except BadInput:
         return "its value has a form that cannot be recorded"
+
+
+def _marked(fact: Fact) -> bool:
+    flags = fact.flags
+    if type(flags) is not tuple or len(flags) > FLAGS_MAX:
+        return False
+    return all(_short_text(text) for text in (fact.id, fact.trust, *flags))
 
 
 def _short_text(text: object) -> bool:

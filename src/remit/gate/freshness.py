@@ -9,7 +9,7 @@ from typing import Final
 from remit.gate.fact_form import fact_problem
 from remit.gate.matter import Matter, Opinion, cannot_check, one
 from remit.manifest.grant import FactNeed, Remedy
-from remit.vocabulary import Ask, Check, Fact
+from remit.vocabulary import Ask, Check, Fact, Verdict
 
 __all__ = ["age_seconds", "check_freshness", "missing_and_stale"]
 
@@ -32,14 +32,14 @@ def check_freshness(matter: Matter) -> Opinion:
         return cannot_check("freshness", matter.problem)
     if not grant.facts:
         return one("freshness", "allow", "none", "the action rests on no facts")
-    checks = []
+    checks: list[Check] = []
     asks = []
     for need in grant.facts:
         state, remedy, reason = _state(need, matter.facts.get(need.name), matter.standing.now)
         if not state:
             checks.append(_good(need.name, reason))
             continue
-        verdict = remedy
+        verdict: Verdict = "deny" if remedy == "refresh" else remedy
         if verdict == "escalate" and need.ask is not None:
             if matter.enough(need.ask):
                 verdict, reason = "allow", f"{reason}; {need.ask} said yes"
@@ -47,6 +47,8 @@ def check_freshness(matter: Matter) -> Opinion:
                 asks.append(Ask(need.ask))
         elif verdict == "allow":
             reason = f"{reason}, which is allowed"
+        elif remedy == "refresh":
+            reason = f"{reason}, also after its source was loaded again"
         checks.append(Check("freshness", verdict, need.name, reason, (need.name,)))
     return Opinion(tuple(checks), tuple(asks))
 
@@ -77,11 +79,20 @@ def _state(need: FactNeed, fact: Fact | None, now: datetime) -> tuple[str, Remed
     age = age_seconds(fact, now)
     if age is not None and age < -AHEAD_SECONDS_MAX:
         return "ahead", "deny", f"{need.name} was observed {-age} s in the future: its age cannot be judged"
+    against = _against(fact)
     if need.fresh_seconds is None:
-        return "", "allow", f"{need.name} is there; any age will do"
+        return "", "allow", f"{need.name} is there; any age will do{against}"
     if age is None:
-        return "stale", need.stale, f"{need.name} does not say when it was observed"
+        return "stale", need.stale, f"{need.name} does not say when it was observed{against}"
     if age > need.fresh_seconds:
-        return "stale", need.stale, f"{need.name} is {age} s old, more than {need.fresh_seconds} s"
+        return "stale", need.stale, f"{need.name} is {age} s old, more than {need.fresh_seconds} s{against}"
     # No age here, so that the same words serve again; the fact itself says when it was observed.
-    return "", "allow", f"{need.name} is within {need.fresh_seconds} s"
+    return "", "allow", f"{need.name} is within {need.fresh_seconds} s{against}"
+
+
+def _against(fact: Fact) -> str:
+    """What speaks against ``fact``, as the end of a reason; empty for most."""
+    words = list(fact.flags)
+    if fact.trust == "untrusted" and "untrusted" not in words:
+        words.append("untrusted")
+    return f"; it is {', '.join(words)}" if words else ""

@@ -15,6 +15,8 @@ def check_oversight(matter: Matter) -> Opinion:
         return cannot_check("oversight", matter.problem)
     if grant.oversight == "on_the_loop":
         return one("oversight", "allow", "on_the_loop", "people watch exceptions and samples")
+    if grant.oversight == "earned":
+        return one("oversight", "allow", "earned", "what was earned decides")
     if grant.oversight == "in_the_loop" and grant.ask is not None:
         if matter.enough(grant.ask):
             return one("oversight", "allow", "in_the_loop", f"{grant.ask} said yes")

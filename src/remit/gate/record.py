@@ -16,13 +16,16 @@ from remit.vocabulary import (
     Ask,
     Check,
     Decision,
+    Earned,
     Fact,
     Grant,
     Halt,
     Json,
     Reserve,
+    Review,
     Scope,
     ScopeKind,
+    Stage,
     Standing,
     Verdict,
 )
@@ -44,6 +47,9 @@ __all__ = [
 _T = TypeVar("_T")
 _VERDICTS: Final = get_args(Verdict)
 _SCOPES: Final = get_args(ScopeKind)
+_OF_THE_GRAPH: Final[Mapping[str, Json]] = {"id": "", "trust": "", "flags": []}
+"""The parts of a fact that are recorded only where they are set, so that older records keep their bytes."""
+_STAGES: Final = get_args(Stage)
 
 
 def action_data(action: Action) -> dict[str, Json]:
@@ -91,7 +97,7 @@ def facts_data(facts: Mapping[str, Fact]) -> list[Json]:
 
 
 def _fact_data(fact: Fact) -> dict[str, Json]:
-    return {
+    data: dict[str, Json] = {
         "fresh_seconds": fact.fresh_seconds,
         "name": fact.name,
         "observed_at": None if fact.observed_at is None else from_moment(fact.observed_at),
@@ -100,6 +106,13 @@ def _fact_data(fact: Fact) -> dict[str, Json]:
         "source": fact.source,
         "value": fact.value,
     }
+    if fact.id:
+        data["id"] = fact.id
+    if fact.trust:
+        data["trust"] = fact.trust
+    if fact.flags:
+        data["flags"] = list(fact.flags)
+    return data
 
 
 def facts_digest(facts: Mapping[str, Fact]) -> str:
@@ -113,8 +126,9 @@ def sound_digest(facts: Mapping[str, Fact]) -> str:
 
 
 def decision_data(decision: Decision) -> dict[str, Json]:
-    """``decision`` as plain JSON."""
-    return {
+    """``decision`` as plain JSON; ``review`` stands there only where there is one."""
+    review: dict[str, Json] = {} if decision.review is None else {"review": _review_data(decision.review)}
+    return review | {
         "asks": [{"count": ask.count, "role": ask.role} for ask in decision.asks],
         "checks": [
             {
@@ -145,13 +159,21 @@ def decision_data(decision: Decision) -> dict[str, Json]:
     }
 
 
+def _review_data(review: Review) -> dict[str, Json]:
+    return {"drawn": review.drawn, "probability_bp": review.probability_bp, "when": review.when}
+
+
 def standing_data(standing: Standing, decision: Decision) -> dict[str, Json]:
     """The part of ``standing`` that ``decision`` looked at: judged by it alone, the same decision comes
-    out.
+    out. What was earned, and the draw, stand there only for an action that earns.
     """
     spoke = {check.rule for check in decision.checks if check.name == "switch"}
     once = decision.once_key
-    return {
+    earned: dict[str, Json] = {}
+    if standing.draw is not None or standing.earned:
+        known = sorted(standing.earned.items())
+        earned = {"draw": standing.draw, "earned": [{"key": key, **_earned_data(item)} for key, item in known]}
+    return earned | {
         "claims": [
             {"action": standing.claims[entity], "entity": entity}
             for entity in decision.touches
@@ -165,6 +187,16 @@ def standing_data(standing: Standing, decision: Decision) -> dict[str, Json]:
         "used": [
             {"drawn": reserve.used, "key": reserve.key} for reserve in decision.reserves if reserve.key in standing.used
         ],
+    }
+
+
+def _earned_data(earned: Earned) -> dict[str, Json]:
+    return {
+        "certificate": earned.certificate,
+        "expires_at": None if earned.expires_at is None else from_moment(earned.expires_at),
+        "review_bp": earned.review_bp,
+        "stage": earned.stage,
+        "threshold_bp": earned.threshold_bp,
     }
 
 
@@ -208,7 +240,7 @@ def read_facts(data: Json) -> dict[str, Fact]:
     """
     facts: dict[str, Fact] = {}
     for item in _of(data, list, "facts"):
-        body = _closed(item, set(Fact.__dataclass_fields__), "a fact")
+        body = _closed(item, set(Fact.__dataclass_fields__), "a fact", _OF_THE_GRAPH)
         name = _of(body["name"], str, "name")
         if name in facts:
             raise BadInput(f"fact {name!r:.60} stands twice")
@@ -221,6 +253,9 @@ def read_facts(data: Json) -> dict[str, Fact]:
             None if moment is None else to_moment(moment),
             _maybe(body["fresh_seconds"], int, "fresh_seconds"),
             _of(body["problem"], str, "problem"),
+            _of(body["id"], str, "id"),
+            _of(body["trust"], str, "trust"),
+            tuple(_of(flag, str, "flag") for flag in _of(body["flags"], list, "flags")),
         )
     return facts
 
@@ -231,7 +266,7 @@ def read_standing(data: Json) -> Standing:
     Raises:
         BadInput: ``data`` has another form.
     """
-    body = _closed(data, set(Standing.__dataclass_fields__), "a standing")
+    body = _closed(data, set(Standing.__dataclass_fields__), "a standing", {"draw": None, "earned": []})
     return Standing(
         now=to_moment(_of(body["now"], str, "now")),
         epoch=_of(body["epoch"], int, "epoch"),
@@ -240,6 +275,8 @@ def read_standing(data: Json) -> Standing:
         claims=dict(_each(body["claims"], lambda item: _pair(item, "entity", "action", str))),
         done=dict(_each(body["done"], lambda item: _pair(item, "key", "action", str))),
         grants=_each(body["grants"], lambda item: Grant(*_pair(item, "role", "person", str))),
+        earned=dict(_each(body["earned"], _read_earned)),
+        draw=_maybe(body["draw"], int, "draw"),
     )
 
 
@@ -249,7 +286,7 @@ def read_decision(data: Json) -> Decision:
     Raises:
         BadInput: ``data`` has another form.
     """
-    body = _closed(data, set(Decision.__dataclass_fields__), "a decision")
+    body = _closed(data, set(Decision.__dataclass_fields__), "a decision", {"review": None})
     return Decision(
         verdict=_word(body["verdict"], _VERDICTS, "verdict"),
         checks=_each(body["checks"], _read_check),
@@ -260,6 +297,28 @@ def read_decision(data: Json) -> Decision:
         manifest_digest=_of(body["manifest_digest"], str, "manifest_digest"),
         policies_digest=_of(body["policies_digest"], str, "policies_digest"),
         facts_digest=_of(body["facts_digest"], str, "facts_digest"),
+        review=None if body["review"] is None else _read_review(body["review"]),
+    )
+
+
+def _read_earned(item: Json) -> tuple[str, Earned]:
+    body = _closed(item, {"key", *Earned.__dataclass_fields__}, "what was earned")
+    moment = _maybe(body["expires_at"], str, "expires_at")
+    return _of(body["key"], str, "key"), Earned(
+        _word(body["stage"], _STAGES, "stage"),
+        _maybe(body["threshold_bp"], int, "threshold_bp"),
+        _of(body["review_bp"], int, "review_bp"),
+        _of(body["certificate"], str, "certificate"),
+        None if moment is None else to_moment(moment),
+    )
+
+
+def _read_review(item: Json) -> Review:
+    body = _closed(item, set(Review.__dataclass_fields__), "a review")
+    return Review(
+        _of(body["probability_bp"], int, "probability_bp"),
+        _of(body["drawn"], bool, "drawn"),
+        _word(body["when"], ("before", "after"), "when"),
     )
 
 
@@ -292,7 +351,10 @@ def _read_halt(item: Json) -> Halt:
     return Halt(texts[0], scope, texts[1], texts[2], to_moment(_of(body["at"], str, "at")))
 
 
-def _closed(data: Json, names: set[str], what: str) -> dict[str, Json]:
+def _closed(data: Json, names: set[str], what: str, absent: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """``data`` with exactly these names; ``absent`` has the values of those that need not be there."""
+    if absent and isinstance(data, dict):
+        data = {**absent, **data}
     if not isinstance(data, dict) or set(data) != names:
         got = ", ".join(sorted(map(str, data))) if isinstance(data, dict) else type(data).__name__
         raise BadInput(f"not {what}: got {got:.200}, expected {', '.join(sorted(names))}")

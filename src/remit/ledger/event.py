@@ -40,6 +40,12 @@ KINDS: Final[Mapping[str, str]] = {
     "context.read": "an agent was shown a context: what it asked, as of when, the digest of what it got",
     "resolution.trained": "records are compared by this model from here on: its text and digest",
     "knowledge.erased": "values and keys of one entity's records were removed; their commitments stay",
+    "stage.changed": "what a version has earned for one action: its stage, threshold, review share, and why it changed",
+    "threshold.learned": "from which confidence on no person is needed, learned from outcomes; or how many are missing",
+    "certificate.issued": "the promise, the evidence and the method by which a version may be promoted",
+    "alarm.raised": "outcomes, confidences or flags have changed: which detector, how strongly, what follows",
+    "review.answered": "a person said whether a drawn case was right: how long it took, what they were shown",
+    "probe.planted": "a case known to be bad was mixed into the reviews; a commitment to which one",
     "subject.erased": "a person's data were removed beside the ledger; the proofs stay whole",
     "ledger.recovered": "processes ended without closing it, with what they left torn; or a restore lost events",
 }

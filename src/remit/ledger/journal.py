@@ -43,7 +43,8 @@ class Guards:
     ``epoch``: the standing at which the caller decided. ``reserves``: each must still fit, or not fit, as judged.
     ``free``: entities that no other action may hold. ``once``: a key that no other action may hold. ``waiting``: an
     action and the number of its ask that must still be waiting for answers. ``ready``: an action that must still
-    stand among the approved ones. ``owner``: an action whose open effect must still be that process's to look after.
+    stand among the approved ones. ``review``: an action whose review must still be open. ``owner``: an action whose
+    open effect must still be that process's to look after.
     """
 
     epoch: int | None = None
@@ -52,6 +53,7 @@ class Guards:
     once: str | None = None
     waiting: tuple[str, int] | None = None
     ready: str | None = None
+    review: str | None = None
     owner: tuple[str, str] | None = None
 
 
@@ -279,6 +281,10 @@ class _Batch:
             return Moved("waiting", guards.waiting[0], epoch=self.epoch)
         if guards.ready is not None and self._views.get("ready", guards.ready) is None:
             return Moved("ready", guards.ready, epoch=self.epoch)
+        if guards.review is not None:
+            cells = self._views.get("review", guards.review)
+            if cells is None or cells[0] != "open":
+                return Moved("review", guards.review, epoch=self.epoch)
         if guards.owner is not None:
             effect = self._views.get("open_effect", guards.owner[0])
             if effect is None or effect[1] != guards.owner[1]:

@@ -19,7 +19,19 @@ __all__ = ["VIEWS", "Views", "asks_unmet", "rebuild"]
 
 VIEWS: Final[Mapping[str, str]] = {
     name: TABLES[name]
-    for name in ("counter", "claim", "once", "open_effect", "parked", "ready", "halt", "confirmed", "document")
+    for name in (
+        "counter",
+        "claim",
+        "once",
+        "open_effect",
+        "parked",
+        "ready",
+        "halt",
+        "confirmed",
+        "document",
+        "earned",
+        "review",
+    )
 }
 """Each view with its columns; the first is its key."""
 
@@ -145,9 +157,20 @@ class Views:
             self._tables["open_effect"].put(event.action, "uncertain", event.data["process"], _text(begun))
 
     def _decided(self, seq: int, event: Event) -> None:
-        if event.data["attempt"] != 1:
+        data: Mapping[str, Any] = event.data
+        if data["attempt"] != 1:
             self._tables["ready"].remove(event.action)
             self._tables["parked"].remove(event.action)
+        elif data["decision"]["verdict"] == "allow":  # what is asked before it is done waits among the questions
+            review = data["decision"].get("review")
+            if review is not None and review["drawn"]:
+                about = {
+                    "seq": seq,
+                    "case": event.case,
+                    "agent": data["action"]["agent"],
+                    "name": data["action"]["name"],
+                }
+                self._tables["review"].put(event.action, "open", _text(about))
 
     def _asked(self, seq: int, event: Event) -> None:
         data = {**event.data, "granted": [], "case": event.case}
@@ -194,6 +217,19 @@ class Views:
         data = event.data
         self._tables["confirmed"].put(f"{data['halt']}/{data['process']}", _text(data))
 
+    def _earned(self, seq: int, event: Event) -> None:
+        data = event.data
+        key = f"{data['agent']}/{data['version']}/{data['action']}/{data['class']}"
+        cells = self.get("earned", key)
+        known = orjson.loads(cells[0]) if cells is not None else {}
+        self._tables["earned"].put(key, _text(known | {name: data[name] for name in _EARNED if name in data}))
+        self.epoch_steps += 1
+
+    def _review(self, seq: int, event: Event) -> None:
+        cells = self.get("review", event.action)
+        if cells is not None:
+            self._tables["review"].put(event.action, "answered", cells[1])
+
     def _kept(self, seq: int, event: Event) -> None:
         name = f"{event.data['sort']}/{event.data['name']}"
         self._tables["document"].put(name, seq, event.data["digest"])
@@ -215,7 +251,13 @@ _CHANGES: Final[dict[str, Callable[[Views, int, Event], None]]] = {
     "halt.lifted": Views._lifted,
     "halt.confirmed": Views._confirmed,
     "document.kept": Views._kept,
+    "stage.changed": Views._earned,
+    "threshold.learned": Views._earned,
+    "review.answered": Views._review,
 }
+
+
+_EARNED: Final = ("stage", "threshold_bp", "review_bp", "certificate", "expires_at")
 
 
 def _text(data: Mapping[str, Any]) -> str:

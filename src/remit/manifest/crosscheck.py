@@ -14,6 +14,7 @@ from typing import Any, Final
 from remit.document import Document, PathKey
 from remit.errors import Finding
 from remit.manifest.argument_schema import argument_findings
+from remit.manifest.autonomy import PROMOTE
 from remit.manifest.people import People
 from remit.manifest.template import names_in
 
@@ -27,6 +28,12 @@ def cross_findings(document: Document) -> list[Finding]:
     """Everything wrong that needs more than one place of the file to see."""
     root = _map(document.value)
     found = list(_confidence(document, root))
+    if "promotion" not in root and any("autonomy" in _map(action) for action in _map(root.get("actions")).values()):
+        found.append(
+            document.finding(
+                (), "autonomy is earned here, and `promotion` is missing", "say who signs: `promotion: {ask: owner}`"
+            )
+        )
     actions = _map(root.get("actions"))
     counters: dict[str, tuple[object, ...]] = {}
     for name, action in actions.items():
@@ -138,6 +145,7 @@ def _oversight(
 ) -> Iterator[Finding]:
     if action.get("oversight") == "in_the_loop" and "ask" not in action:
         yield document.finding((*path, "oversight"), "in_the_loop needs `ask`", "name the role that approves")
+    yield from _earned(document, path, action)
     undo = action.get("undo")
     if isinstance(undo, str) and undo not in actions:
         yield document.finding((*path, "undo"), f"no such action in this remit: {undo!r:.60}", "grant it here too")
@@ -145,16 +153,46 @@ def _oversight(
         yield document.finding((*path, "irreversible"), "an action with `undo` is not irreversible", "keep one of them")
 
 
+def _earned(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iterator[Finding]:
+    terms, earned = action.get("autonomy"), action.get("oversight") == "earned"
+    if path[-1] == PROMOTE:
+        yield document.finding(path, f"{PROMOTE} is in the remit already where autonomy can be earned", "remove it")
+    if earned and terms is None:
+        yield document.finding((*path, "oversight"), "earned needs `autonomy`", "say what is promised")
+    if not earned and terms is not None:
+        yield document.finding((*path, "autonomy"), "`autonomy` without `oversight: earned` never applies", "say so")
+    if earned and "ask" not in action:
+        yield document.finding((*path, "oversight"), "earned needs `ask`", "name the role that decides until then")
+    body, arguments = _map(terms), _arguments(action)
+    yield from _known(document, (*path, "autonomy", "class"), body.get("class"), arguments)
+    yield from _template(
+        document, (*path, "autonomy", "outcome", "about"), _map(body.get("outcome")).get("about"), arguments
+    )
+    for key in ("promise", "sure", "supervise_at", "review", "maintenance", "probes"):
+        share = body.get(key)
+        if isinstance(share, Decimal | float) and Decimal(share) * 10_000 != int(Decimal(share) * 10_000):
+            yield document.finding(
+                (*path, "autonomy", key), f"more than four decimals: got {share}", "basis points are the unit"
+            )
+
+
 def _facts(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iterator[Finding]:
     arguments = _arguments(action)
     for name, fact in _map(action.get("facts")).items():
         where, body = (*path, "facts", name), _map(fact)
+        graph = [key for key in ("about", "get") if key in body]
+        if ("read" in body) == bool(graph) or len(graph) == 1:
+            advice = "ask a system (`read: SYSTEM.READ`) or the graph (`about: TYPE/$key` and `get: property`)"
+            yield document.finding(where, f"fact {name}: it is not said where to read it", advice)
+        yield from _template(document, (*where, "about"), body.get("about"), arguments)
+        if body.get("stale") == "refresh" and "about" not in body:
+            yield document.finding((*where, "stale"), "`refresh` is for facts of the graph", "a system is always asked")
         for key, value in _map(body.get("with")).items():
             yield from _template(document, (*where, "with", key), value, arguments)
         asks = "escalate" in (body.get("stale"), body.get("missing"))
         if asks and "ask" not in body:
             yield document.finding(where, f"fact {name}: escalate needs `ask`", "name the role that decides")
-        if body.get("stale") in ("escalate", "allow") and "fresh" not in body:
+        if body.get("stale") in ("escalate", "allow", "refresh") and "fresh" not in body:
             yield document.finding((*where, "stale"), "`stale` without `fresh` never applies", "say `fresh: 24h`")
 
 
@@ -219,6 +257,7 @@ def _asked(root: Mapping[str, Any]) -> Iterator[tuple[PathKey, object]]:
     for index, step in enumerate(_list(root.get("escalation"))):
         yield ("escalation", index, "role"), _map(step).get("role")
     yield ("confidence", "ask"), _map(root.get("confidence")).get("ask")
+    yield ("promotion", "ask"), _map(root.get("promotion")).get("ask")
     for name, action in _map(root.get("actions")).items():
         path: PathKey = ("actions", name)
         yield (*path, "ask"), _map(action).get("ask")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from remit.manifest.autonomy import Autonomy
 from remit.vocabulary import Json
 
 __all__ = [
@@ -22,11 +23,11 @@ __all__ = [
 ]
 
 FactType = Literal["text", "integer", "boolean", "texts"]
-Remedy = Literal["deny", "escalate", "allow"]
-"""What to do when a fact is stale or missing."""
+Remedy = Literal["deny", "escalate", "allow", "refresh"]
+"""What to do when a fact is stale or missing. ``refresh`` (stale only): load its source first; deny if it still is."""
 Window = Literal["hour", "day", "week", "month", "ever"]
 """How long a limit counts before it starts again, by the calendar in UTC; weeks start on Monday."""
-Oversight = Literal["on_the_loop", "in_the_loop", "in_control"]
+Oversight = Literal["on_the_loop", "in_the_loop", "in_control", "earned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ class ConfidenceRule:
 class FactNeed:
     """A fact that an action rests on: where to read it, how old it may be, what to do when it is not so.
 
-    ``parameters`` are literals or texts in which ``$name`` stands for an argument. ``fresh_seconds`` None
-    means that any age will do. ``ask`` is the role for ``escalate``.
+    Either it is asked of a ``system`` by ``read``, or of the knowledge graph: the property ``get`` of the entity
+    ``about``, where links may lead on (``country.budget``). ``parameters`` are literals or texts in which ``$name``
+    stands for an argument. ``fresh_seconds`` None means that any age will do. ``ask`` is the role for ``escalate``.
     """
 
     name: str
@@ -62,6 +64,8 @@ class FactNeed:
     stale: Remedy = "deny"
     missing: Remedy = "deny"
     ask: str | None = None
+    about: str = ""
+    get: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class ActionGrant:
     ask: str | None = None
     undo: str | None = None
     irreversible: bool = False
+    autonomy: Autonomy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class Manifest:
     digest: str
     text: str = field(repr=False, compare=False)
     file: str = field(compare=False)
+    see: tuple[str, ...] = ()
+    """Scopes of the knowledge graph that it may see, such as ``sales/internal``."""
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -11,6 +11,7 @@ from remit.canonical import INTEGER_MAX, digest
 from remit.document import Document, duration_seconds, read_document
 from remit.errors import BadInput, BadManifest, Finding
 from remit.manifest.argument_schema import with_bounds
+from remit.manifest.autonomy import PROMOTE, promote_arguments, read_autonomy
 from remit.manifest.crosscheck import cross_findings, people_findings
 from remit.manifest.grant import (
     ActionGrant,
@@ -88,11 +89,29 @@ def _manifest(document: Document) -> Manifest:
             EscalationStep(step["role"], duration_seconds(step["within"])) for step in value.get("escalation", ())
         ),
         confidence=confidence and ConfidenceRule(int(Decimal(confidence["at_least"]) * 10_000), confidence["ask"]),
-        actions={name: _action(name, action) for name, action in value["actions"].items()},
+        actions=_actions(value),
         digest=digest(_exact(value)),
         text=document.text,
         file=document.file,
+        see=tuple(value.get("knowledge", {}).get("see", ())),
     )
+
+
+def _actions(value: Mapping[str, Any]) -> dict[str, ActionGrant]:
+    """The actions as written, and the one that signs a promotion where autonomy can be earned."""
+    actions = {name: _action(name, action) for name, action in value["actions"].items()}
+    earning = [name for name, grant in actions.items() if grant.autonomy is not None]
+    if earning:
+        actions[PROMOTE] = ActionGrant(
+            name=PROMOTE,
+            system="remit",
+            operation=PROMOTE,
+            arguments=promote_arguments(earning),
+            touches=(f"stage/{value['agent']}/$action/$class",),
+            oversight="in_the_loop",
+            ask=value["promotion"]["ask"],
+        )
+    return actions
 
 
 def _exact(value: object) -> Json:
@@ -125,11 +144,12 @@ def _action(name: str, value: Mapping[str, Any]) -> ActionGrant:
         ask=value.get("ask"),
         undo=value.get("undo"),
         irreversible=value.get("irreversible", False),
+        autonomy=read_autonomy(value["autonomy"]) if "autonomy" in value else None,
     )
 
 
 def _fact(name: str, value: Mapping[str, Any]) -> FactNeed:
-    system, _, read = value["read"].partition(".")
+    system, _, read = value.get("read", "").partition(".")
     return FactNeed(
         name=name,
         system=system,
@@ -140,6 +160,8 @@ def _fact(name: str, value: Mapping[str, Any]) -> FactNeed:
         stale=value.get("stale", "deny"),
         missing=value.get("missing", "deny"),
         ask=value.get("ask"),
+        about=value.get("about", ""),
+        get=value.get("get", ""),
     )
 
 

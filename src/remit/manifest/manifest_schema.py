@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from remit.manifest.autonomy import AUTONOMY_SCHEMA
+
 __all__ = ["AGENT_NAME", "MANIFEST_SCHEMA", "PERSON_NAME", "ROLE_NAME"]
 
 AGENT_NAME: Final = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -40,8 +42,10 @@ def _named(pattern: str, of: dict[str, Any], at_most: int) -> dict[str, Any]:
 
 
 _FACT: Final = _closed(
-    ["read", "type"],
+    ["type"],
     {
+        "about": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]{0,99}/", "maxLength": 200},
+        "get": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}([.][A-Za-z][A-Za-z0-9_]{0,63}){0,2}$"},
         "read": {
             "type": "string",
             "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}[.][A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
@@ -49,7 +53,7 @@ _FACT: Final = _closed(
         "with": _named(_ARGUMENT_NAME, {"type": ["string", "integer", "boolean"]}, 20),
         "type": {"enum": ["text", "integer", "boolean", "texts"]},
         "fresh": {"type": "string", "pattern": _DURATION},
-        "stale": {"enum": ["deny", "escalate", "allow"]},
+        "stale": {"enum": ["deny", "escalate", "allow", "refresh"]},
         "missing": {"enum": ["deny", "escalate", "allow"]},
         "ask": _ROLE,
     },
@@ -84,7 +88,8 @@ _ACTION: Final = _closed(
         "once": {"type": "array", "items": _ARGUMENT, "minItems": 1, "maxItems": 20, "uniqueItems": True},
         "facts": _named(_ARGUMENT_NAME, _FACT, 40),
         "limits": {"type": "array", "items": _LIMIT, "maxItems": 20},
-        "oversight": {"enum": ["on_the_loop", "in_the_loop", "in_control"]},
+        "oversight": {"enum": ["on_the_loop", "in_the_loop", "in_control", "earned"]},
+        "autonomy": AUTONOMY_SCHEMA,
         "ask": _ROLE,
         "undo": {"type": "string", "pattern": _ACTION_NAME},
         "irreversible": {"type": "boolean"},
@@ -108,6 +113,18 @@ MANIFEST_SCHEMA: Final[dict[str, Any]] = _closed(
         },
         "confidence": _closed(
             ["at_least", "ask"], {"at_least": {"type": "number", "minimum": 0, "maximum": 1}, "ask": _ROLE}
+        ),
+        "promotion": _closed(["ask"], {"ask": _ROLE}),
+        "knowledge": _closed(
+            ["see"],
+            {
+                "see": {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}/[A-Za-z0-9_-]{1,64}$"},
+                    "maxItems": 200,
+                    "uniqueItems": True,
+                }
+            },
         ),
         "actions": {**_named(_ACTION_NAME, _ACTION, 200), "minProperties": 1},
     },

@@ -33,6 +33,8 @@ class Desk:
     connectors: Mapping[str, Connector]
     facts: Callable[[Action], Awaitable[Mapping[str, Fact]]]
     now: Callable[[], datetime]
+    draw_key: bytes
+    """The secret that draws are made with."""
     reload: Callable[[], None]
     """Take over the documents in use after they changed."""
     running: set[asyncio.Task[Any]] = field(default_factory=set)

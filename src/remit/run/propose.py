@@ -10,6 +10,7 @@ from remit.canonical import from_moment
 from remit.errors import BadInput, Conflict
 from remit.gate.decide import decide
 from remit.gate.record import action_data, action_digest, decision_data, facts_data, read_action, standing_data
+from remit.gate.stage_check import earned_key
 from remit.ledger.journal import Guards, Moved
 from remit.ledger.query import events_of
 from remit.ledger.sealing import Sealed, seal, unseal
@@ -17,6 +18,7 @@ from remit.manifest.grant import Manifest
 from remit.manifest.template import fill_name
 from remit.oversight.approval import Answer, Pending, RolesOf, answer_event, asked_event, conflict_of
 from remit.run.desk import Desk
+from remit.run.draw import draw_of
 from remit.run.effect import do_effect
 from remit.run.replay import Journey, follow, replay
 from remit.vocabulary import Action, Decision, Event, Fact, Grant, Json
@@ -172,7 +174,7 @@ async def judge(
     for _ in range(TRIES_MAX):
         law = desk.law
         manifest = law.manifest(action.agent)
-        standing = desk.standing.standing(desk.now(), grants, claims, done)
+        standing = desk.standing.standing(desk.now(), grants, claims, done, *_earning(desk, manifest, action))
         decision = decide(law.rules, manifest, action, facts, standing)
         if desk.standing.meet(tuple(reserve.key for reserve in decision.reserves)):
             continue  # others drew from a counter that is new here: judge with what they drew
@@ -211,6 +213,15 @@ async def judge(
                 follow(journey, done_event, ref.seq)
         return Judged(digest, decision, begun, journey)
     raise Conflict(f"action {digest[:12]} was judged {TRIES_MAX} times and things moved each time; propose it again")
+
+
+def _earning(desk: Desk, manifest: Manifest, action: Action) -> tuple[str | None, int | None]:
+    """Under which name it is kept what was earned for ``action``, and its draw; None where nothing is earned."""
+    grant = manifest.actions.get(action.name)
+    if grant is None or grant.autonomy is None:
+        return None, None
+    class_ = grant.autonomy.class_of(action.arguments)
+    return earned_key(action.agent, action.version, action.name, class_), draw_of(desk.draw_key, action)
 
 
 def _learn(desk: Desk, moved: Moved, claims: dict[str, str], done: dict[str, str]) -> None:

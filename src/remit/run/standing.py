@@ -12,9 +12,9 @@ import orjson
 from remit.canonical import to_moment
 from remit.ledger.journal import Moved
 from remit.store.engine import Reader, Store
-from remit.vocabulary import Grant, Halt, Scope, Standing
+from remit.vocabulary import Earned, Grant, Halt, Scope, Standing
 
-__all__ = ["StandingCache", "read_halts"]
+__all__ = ["StandingCache", "read_earned", "read_halts"]
 
 COUNTERS_MAX: Final = 100_000
 
@@ -31,8 +31,22 @@ def read_halts(reader: Reader | Store) -> tuple[Halt, ...]:
     return tuple(halts)
 
 
+def read_earned(reader: Reader | Store) -> dict[str, Earned]:
+    """Return what every version has earned, by the name that `gate.stage_check.earned_key` gives."""
+    statement = "select key, data from earned"
+    rows = reader.fetch(statement) if hasattr(reader, "fetch") else reader.read(statement)
+    earned = {}
+    for key, text in rows:
+        data = orjson.loads(text)
+        until = data["expires_at"]
+        earned[key] = Earned(
+            data["stage"], data["threshold_bp"], data["review_bp"], data["certificate"], until and to_moment(until)
+        )
+    return earned
+
+
 class StandingCache:
-    """The epoch, the halts in force and the counters this process has met."""
+    """The epoch, the halts in force, what was earned, and the counters this process has met."""
 
     def __init__(self, store: Store):
         self._store = store
@@ -41,6 +55,7 @@ class StandingCache:
         self.epoch = -1
         self.halts: tuple[Halt, ...] = ()
         self.documents: dict[str, str] = {}
+        self.earned: dict[str, Earned] = {}
         self.refresh()
 
     def refresh(self) -> bool:
@@ -49,9 +64,10 @@ class StandingCache:
             epoch = reader.fetch("select epoch from head")[0][0]
             halts = read_halts(reader)
             documents: dict[str, str] = dict(reader.fetch("select name, digest from document"))
+            earned = read_earned(reader)
         with self._lock:
             changed = documents != self.documents
-            self.epoch, self.halts, self.documents = epoch, halts, documents
+            self.epoch, self.halts, self.documents, self.earned = epoch, halts, documents, earned
         return changed
 
     def behind(self) -> bool:
@@ -64,10 +80,14 @@ class StandingCache:
         grants: tuple[Grant, ...] = (),
         claims: Mapping[str, str] | None = None,
         done: Mapping[str, str] | None = None,
+        earned_key: str | None = None,
+        draw: int | None = None,
     ) -> Standing:
-        """Return how things stand for one judgement."""
+        """Return how things stand for one judgement. ``earned_key`` and ``draw`` are for an action that earns."""
         with self._lock:
-            return Standing(now, self.epoch, self.halts, self._used, claims or {}, done or {}, grants)
+            known = self.earned.get(earned_key) if earned_key is not None else None
+            earned = {} if known is None or earned_key is None else {earned_key: known}
+            return Standing(now, self.epoch, self.halts, self._used, claims or {}, done or {}, grants, earned, draw)
 
     def meet(self, keys: tuple[str, ...]) -> bool:
         """Read the counters that this process has not met; return whether anything was drawn from one of them."""

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -105,7 +105,7 @@ class SqliteStore:
         self._opened.append(connection)
         if new:
             self.path.chmod(0o600)
-        connection.execute("pragma journal_mode=wal")
+        _patiently(lambda: connection.execute("pragma journal_mode=wal"), 5.0)  # SQLite does not wait here by itself
         connection.execute("pragma synchronous=full")
         connection.execute("pragma foreign_keys=on")
         connection.execute("pragma cache_size=-16000")
@@ -130,17 +130,10 @@ class SqliteStore:
                 raise StoreUnavailable(f"{self.path}: commit failed: {error}") from None
 
     def _begin(self) -> None:
-        # SQLite's own waiting backs off to 100 ms, which lets a busy writer starve a halt; short random pauses do not.
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS_MAX
-        while True:
-            try:
-                self._writer.execute("begin immediate")
-                return
-            except sqlite3.OperationalError as error:
-                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or time.monotonic() > deadline:
-                    raise StoreUnavailable(f"{self.path}: cannot be locked for writing: {error}") from None
-                time.sleep(random.uniform(0.2, 1.0) * LOCK_PAUSE_SECONDS)  # noqa: S311
+        try:
+            _patiently(lambda: self._writer.execute("begin immediate"), LOCK_WAIT_SECONDS_MAX)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(f"{self.path}: cannot be locked for writing: {error}") from None
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -170,3 +163,20 @@ class SqliteStore:
         """Give back all connections."""
         while self._opened:
             self._opened.pop().close()
+
+
+def _patiently(work: Callable[[], object], seconds_max: float) -> None:
+    """Do ``work``, again and again while another connection holds the lock that it needs.
+
+    SQLite's own waiting backs off to 100 ms, which lets a busy writer starve a halt; short random pauses do not.
+    """
+    deadline = time.monotonic() + seconds_max
+    while True:
+        try:
+            work()
+            return
+        except sqlite3.OperationalError as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.2, 1.0) * LOCK_PAUSE_SECONDS)  # noqa: S311

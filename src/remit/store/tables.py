@@ -35,5 +35,9 @@ TABLES: Final = {
     "arrival": "source,id,place,at,body,load",
     "erased_key": "hash",
     "receipt": "digest,seq",
+    "earned": "key,data",
+    "track": "key,data",
+    "review": "action,state,data",
+    "case_record": "id,track,case_id,seq,matures,deadline,state,data",
 }
 """Every table that is copied, its columns, the key first; what processes say of themselves is left out."""

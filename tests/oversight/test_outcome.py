@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.run.conftest import control, folder, opened, shop  # noqa: F401  the small company, on both stores
 
 from remit.app import Control
 from remit.errors import BadInput, NotFound

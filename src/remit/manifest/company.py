@@ -58,6 +58,11 @@ class Company:
         return self.folder / "systems"
 
     @property
+    def sources(self) -> Path:
+        """The folder of the descriptions of sources of knowledge."""
+        return self.folder / "sources"
+
+    @property
     def people(self) -> Path:
         """The file that says who may answer."""
         return self.folder / "people.yaml"

@@ -185,6 +185,8 @@ def _facts(document: Document, path: PathKey, action: Mapping[str, Any]) -> Iter
             advice = "ask a system (`read: SYSTEM.READ`) or the graph (`about: TYPE/$key` and `get: property`)"
             yield document.finding(where, f"fact {name}: it is not said where to read it", advice)
         yield from _template(document, (*where, "about"), body.get("about"), arguments)
+        if "absent" in body and "about" not in body:
+            yield document.finding((*where, "absent"), "`absent` is for facts of the graph", "say `about` and `get`")
         if body.get("stale") == "refresh" and "about" not in body:
             yield document.finding((*where, "stale"), "`refresh` is for facts of the graph", "a system is always asked")
         for key, value in _map(body.get("with")).items():

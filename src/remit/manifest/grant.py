@@ -51,7 +51,8 @@ class FactNeed:
     """A fact that an action rests on: where to read it, how old it may be, what to do when it is not so.
 
     Either it is asked of a ``system`` by ``read``, or of the knowledge graph: the property ``get`` of the entity
-    ``about``, where links may lead on (``country.budget``). ``parameters`` are literals or texts in which ``$name``
+    ``about``, where links may lead on (``country.budget``); where a whole load of the dataset ``absent_in`` has nothing
+    for that entity, the value is ``absent``. ``parameters`` are literals or texts in which ``$name``
     stands for an argument. ``fresh_seconds`` None means that any age will do. ``ask`` is the role for ``escalate``.
     """
 
@@ -66,6 +67,8 @@ class FactNeed:
     ask: str | None = None
     about: str = ""
     get: str = ""
+    absent_in: str = ""
+    absent: Json = None
 
 
 @dataclass(frozen=True, slots=True)

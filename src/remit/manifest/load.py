@@ -162,6 +162,8 @@ def _fact(name: str, value: Mapping[str, Any]) -> FactNeed:
         ask=value.get("ask"),
         about=value.get("about", ""),
         get=value.get("get", ""),
+        absent_in=value.get("absent", {}).get("in", ""),
+        absent=value.get("absent", {}).get("means"),
     )
 
 

@@ -50,6 +50,13 @@ _FACT: Final = _closed(
             "type": "string",
             "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}[.][A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
         },
+        "absent": _closed(
+            ["in", "means"],
+            {
+                "in": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}[.][A-Za-z][A-Za-z0-9_-]{0,63}$"},
+                "means": {"type": ["string", "integer", "boolean"]},
+            },
+        ),
         "with": _named(_ARGUMENT_NAME, {"type": ["string", "integer", "boolean"]}, 20),
         "type": {"enum": ["text", "integer", "boolean", "texts"]},
         "fresh": {"type": "string", "pattern": _DURATION},

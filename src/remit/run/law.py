@@ -25,10 +25,12 @@ from remit.manifest.load import load_manifest
 from remit.manifest.people import People, load_people
 from remit.vocabulary import Event
 
-__all__ = ["SORTS", "Law", "Texts", "check_law", "kept_events", "law_of", "read_texts", "texts_to_keep"]
+__all__ = ["OWN_SYSTEM", "SORTS", "Law", "Texts", "check_law", "kept_events", "law_of", "read_texts", "texts_to_keep"]
 
-SORTS: Final = ("manifests", "people", "policies", "systems")
+SORTS: Final = ("manifests", "people", "policies", "sources", "systems")
 FILE_BYTES_MAX: Final = 1_048_576
+OWN_SYSTEM: Final = "remit"
+"""The system that nobody describes: remit itself, which promotes and merges through the gate like anybody."""
 
 Texts = Mapping[str, str]
 """For each of `SORTS`, the files of that sort as one canonical JSON object: file name to text."""
@@ -42,6 +44,8 @@ class Law:
     rules: Rules
     systems: Mapping[str, SystemFile]
     people: People
+    sources: Mapping[str, str]
+    """Descriptions of the sources of knowledge, as texts by file name; the knowledge room reads them."""
 
     def manifest(self, agent: str) -> Manifest:
         """Return the manifest of ``agent``.
@@ -66,6 +70,7 @@ def read_texts(company: Company) -> Texts:
         "manifests": _files(company.folder, sorted(company.agents.glob("*.yaml"))),
         "people": _files(company.folder, [company.people] if company.people.exists() else []),
         "policies": _files(company.folder, sorted(company.policies.glob("*.cedar"))),
+        "sources": _files(company.folder, sorted(company.sources.glob("*.yaml"))),
         "systems": _files(company.folder, sorted(company.systems.glob("*.yaml"))),
     }
 
@@ -102,7 +107,7 @@ def law_of(texts: Texts) -> Law:
         raise BadInput("an agent stands in two manifests; run `remit check`")
     systems = {system.name: system for system in (load_system(name, text) for name, text in files["systems"].items())}
     rules = _rules(files["policies"], manifests)
-    return Law(manifests, rules, systems, people)
+    return Law(manifests, rules, systems, people, files["sources"])
 
 
 def _rules(texts: Mapping[str, str], manifests: Mapping[str, Manifest]) -> Rules:
@@ -121,6 +126,8 @@ def kept_events(texts: Texts, in_use: Mapping[str, str], actor: str) -> tuple[Ev
     events = []
     for sort in SORTS:
         digest = digest_bytes(texts[sort].encode())
+        if texts[sort] == "{}" and f"{sort}/all" not in in_use:
+            continue  # nothing of this sort was ever in use
         if in_use.get(f"{sort}/all") != digest:
             events.append(
                 Event("document.kept", actor, {"sort": sort, "name": "all", "digest": digest, "text": texts[sort]})
@@ -178,7 +185,8 @@ def _unknown_systems(manifests: list[Manifest], systems: Mapping[str, SystemFile
     found = []
     for manifest in manifests:
         for grant in manifest.actions.values():
-            for name in sorted({grant.system, *(need.system for need in grant.facts)} - set(systems)):
+            asked = {need.system for need in grant.facts if not need.about}
+            for name in sorted({grant.system, *asked} - set(systems) - {OWN_SYSTEM}):
                 what = f"{grant.name}: system {name!r} is not described in systems/"
                 known = f"described: {', '.join(sorted(systems)) or 'none'}"
                 found.append(Finding(manifest.file, 0, 0, what, known))

@@ -35,6 +35,7 @@ from remit.ledger.keeper import Keeper, stored_checkpoints
 from remit.ledger.query import EventFilter, documents_in_use, events_of, every_document, find_action, find_events, head
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
+from remit.manifest.grant import FactNeed, Manifest
 from remit.oversight.approval import Answer, answer, find_pending
 from remit.oversight.outcome import record_outcome
 from remit.run.account import account_of
@@ -255,7 +256,12 @@ class Control:
     async def _facts(self, action: Action) -> Mapping[str, Fact]:
         desk = self._desk
         assert desk is not None
-        return await read_facts(action, desk.law.manifest(action.agent), desk.connectors)
+        return await read_facts(action, desk.law.manifest(action.agent), desk.connectors, self._graph_facts)
+
+    async def _graph_facts(
+        self, _manifest: Manifest, _action: Action, _needs: Sequence[FactNeed]
+    ) -> Mapping[str, Fact]:
+        raise BadInput("the knowledge graph cannot be asked yet")
 
     async def _close_connectors(self) -> None:
         if self._desk is not None:

@@ -377,7 +377,7 @@ class PlainGate:
             return "not asked"
         stage = self.stage()
         if stage == "shadow":
-            return "deny"
+            return "allow" if self.people(self.grant["ask"]) else "deny"
         if stage == "supervised":
             return self.ask(self.grant["ask"])
         if not self.alone():

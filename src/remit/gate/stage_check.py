@@ -71,6 +71,10 @@ def check_stage(matter: Matter) -> Opinion:
         return Opinion(())
     if grant.ask is None:
         return cannot_check("stage", "the remit names nobody to ask")
+    if earned.stage == "shadow" and matter.enough(grant.ask):
+        return one(
+            "stage", "allow", "shadow", f"it was asked before; {grant.ask} said yes"
+        )  # nobody is asked in shadow
     if earned.stage == "shadow":
         return one("stage", "deny", "shadow", "in shadow the agent recommends, a person does it")
     if earned.stage == "supervised":

@@ -19,8 +19,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from remit.app_autonomy import Earnings
+from remit.app_knowledge import Knowledge
 from remit.canonical import from_moment, to_moment
 from remit.connectors.connector import Connector
+from remit.connectors.own_system import OwnOperation, OwnSystem
 from remit.connectors.systems import open_connector
 from remit.errors import BadInput, Conflict, Finding, NotFound, RemitError
 from remit.evidence.fleet import AgentRecord, fleet
@@ -35,7 +38,6 @@ from remit.ledger.keeper import Keeper, stored_checkpoints
 from remit.ledger.query import EventFilter, documents_in_use, events_of, every_document, find_action, find_events, head
 from remit.ledger.witness import FileWitness, UrlWitness, Witness
 from remit.manifest.company import Company, load_company
-from remit.manifest.grant import FactNeed, Manifest
 from remit.oversight.approval import Answer, answer, find_pending
 from remit.oversight.outcome import record_outcome
 from remit.run.account import account_of
@@ -44,7 +46,7 @@ from remit.run.draw import open_draw_key
 from remit.run.effect import settle
 from remit.run.facts import read_facts
 from remit.run.halts import HaltStatus, halt_statuses, lift_halt, parse_scope, request_halt
-from remit.run.law import Law, kept_events, law_of, read_texts, texts_to_keep
+from remit.run.law import OWN_SYSTEM, Law, kept_events, law_of, read_texts, texts_to_keep
 from remit.run.presence import Presence, ProcessSeen, is_living, processes
 from remit.run.propose import edit, propose
 from remit.run.pulse import Pulse
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from remit.ledger.export import ExportReport
     from remit.ledger.restore import RestoreReport
     from remit.run.rejudge import RejudgeReport
+    from remit.stats.two_sample import TwoSample
 
 __all__ = [
     "AgentRecord",
@@ -134,6 +137,8 @@ class Control:
         self.journal = Journal(self.store)
         self.keeper = Keeper(self.store, self.signer, _witnesses(self.company), report)
         self.journal.counts.listeners.append(self.keeper.notice)
+        self.knowledge = Knowledge(company, self.store, self.journal, lambda: self.law, self.now)
+        self.autonomy = Earnings(self.journal, self.signer, self.now, self.submit_proposal, report)
         self.watchers: list[Callable[[Future[Journey]], None]] = []
         """Are handed every proposal made through this object, once it has come as far as it goes now."""
         self._given, self._role = connectors, role
@@ -162,6 +167,7 @@ class Control:
             self._thread.join()
             self._loop.close()
             self._loop = None
+        self.autonomy.close()
         self.journal.close()
         try:
             self.keeper.stop(sign=self.journal.counts.events > 0)
@@ -225,7 +231,9 @@ class Control:
 
     def _take_into_use(self) -> None:
         texts = read_texts(self.company)
-        texts = texts_to_keep(texts, law_of(texts))  # what cannot be taken as written never gets into use
+        law = law_of(texts)  # what cannot be taken as written never gets into use
+        self.knowledge.parse(law.sources)
+        texts = texts_to_keep(texts, law)
         in_use = {name: digest for name, (digest, _text) in documents_in_use(self.store).items()}
         events = kept_events(texts, in_use, f"person:{getpass.getuser()}")
         if events:
@@ -244,7 +252,12 @@ class Control:
 
     def _connectors(self, law: Law) -> dict[str, Connector]:
         described = {name: system for name, system in law.systems.items() if name not in self._given}
-        return {name: open_connector(system) for name, system in described.items()} | dict(self._given)
+        own = {OWN_SYSTEM: OwnSystem(self.own_operations())}
+        return own | {name: open_connector(system) for name, system in described.items()} | dict(self._given)
+
+    def own_operations(self) -> dict[str, OwnOperation]:
+        """Return what the system ``remit`` can do: what passes through the gate and changes remit itself."""
+        return {**self.autonomy.operations(), **self.knowledge.own_operations()}
 
     def _reload(self) -> None:
         desk, law = self._desk, self._law()
@@ -256,12 +269,7 @@ class Control:
     async def _facts(self, action: Action) -> Mapping[str, Fact]:
         desk = self._desk
         assert desk is not None
-        return await read_facts(action, desk.law.manifest(action.agent), desk.connectors, self._graph_facts)
-
-    async def _graph_facts(
-        self, _manifest: Manifest, _action: Action, _needs: Sequence[FactNeed]
-    ) -> Mapping[str, Fact]:
-        raise BadInput("the knowledge graph cannot be asked yet")
+        return await read_facts(action, desk.law.manifest(action.agent), desk.connectors, self.knowledge.facts)
 
     async def _close_connectors(self) -> None:
         if self._desk is not None:
@@ -345,13 +353,14 @@ class Control:
 
     def work(self, *, until_idle: bool = True) -> int:
         """Carry on what was approved, pass deadlines, look after what was left behind; return how many were done."""
-        worker = Worker(self.desk, self._report)
+        worker = self.worker()
         self._wait(worker.run(until_idle=until_idle))
+        self.autonomy.look()
         return worker.carried
 
     def worker(self) -> Worker:
         """Return a worker to `submit`."""
-        return Worker(self.desk, self._report)
+        return Worker(self.desk, self._report, self.autonomy.look)
 
     def ready(self) -> list[str]:
         """Return the approved actions that nobody has carried on yet."""
@@ -380,7 +389,9 @@ class Control:
         Raises:
             NotFound: no such action. BadInput: the case is not the action's, or what is said cannot be taken.
         """
-        return record_outcome(self.journal, outcome)
+        fresh = record_outcome(self.journal, outcome)
+        self.autonomy.look()
+        return fresh
 
     # Oversight.
 
@@ -409,6 +420,7 @@ class Control:
     def _answer(self, prefix: str, given: Answer) -> Journey:
         digest = find_action(self.store, prefix)
         answer(self.journal, find_pending(self.store, digest), given, self.roles_of)
+        self.autonomy.look()
         return self.journey(digest)
 
     def edit(self, action: str, person: str, changed: Mapping[str, Json], why: str, role: str = "") -> Journey:
@@ -476,6 +488,15 @@ class Control:
     def spend(self) -> tuple[Spend, ...]:
         """Return what was drawn against each limit."""
         return spend(self.store)
+
+    def cliff(
+        self, agent: str, before: datetime | None, tried: list[dict[str, str | int | None]] | None, false_alarm_bp: int
+    ) -> TwoSample:
+        """Compare what an agent meets with what it was tried on. Raises as `evidence.cliff.cliff` does."""
+        from remit.evidence.cliff import cliff
+
+        self.law.manifest(agent)
+        return cliff(self.store, agent, before=before, tried=tried, false_alarm_bp=false_alarm_bp)
 
     def status(self) -> Status:
         """Return what there is at a glance."""
@@ -552,12 +573,13 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `remit check` found. ``agents``, ``rules`` and ``systems`` count what could be read."""
+    """What `remit check` found. ``agents``, ``rules``, ``systems`` and ``sources`` count what could be read."""
 
     findings: tuple[Finding, ...]
     agents: int
     rules: int
     systems: int
+    sources: int = 0
 
     @property
     def holds(self) -> bool:
@@ -582,10 +604,13 @@ def check_company(folder: Path | str) -> CheckReport:
     Raises:
         BadInput: there is no company there, or remit.yaml itself cannot be read.
     """
+    from remit.app_knowledge import check_sources
     from remit.run.law import check_law
 
-    findings, agents, rules, systems = check_law(load_company(folder))
-    return CheckReport(findings, agents, rules, systems)
+    company = load_company(folder)
+    findings, agents, rules, systems = check_law(company)
+    found, sources = check_sources(company)
+    return CheckReport((*findings, *found), agents, rules, systems, sources)
 
 
 def run_policy_cases(folder: Path | str, names: Sequence[str] = ()) -> CaseReport:

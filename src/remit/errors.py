@@ -14,6 +14,7 @@ __all__ = [
     "BadInput",
     "BadManifest",
     "BadPolicy",
+    "BadSource",
     "BadSystem",
     "CannotTell",
     "Conflict",
@@ -77,6 +78,10 @@ class BadManifest(_Findings):
 
 class BadPolicy(_Findings):
     """A policy set cannot be taken as written. Correct the lines named, then run `remit check`."""
+
+
+class BadSource(_Findings):
+    """A source's description cannot be taken as written. Correct the lines named, then run `remit check`."""
 
 
 class BadSystem(_Findings):

@@ -16,12 +16,15 @@ from remit.faces.verbs import VERBS, Verb, help_text
 
 GOLDEN = {
     "set up": ["init", "check", "agents", "policy"],
+    "know": [
+        "sources", "audit", "load", "quarantine", "resolve", "graph", "search", "context", "replay", "lineage",
+    ],
     "run": ["run", "worker", "serve", "demo"],
-    "watch": ["status", "log", "explain", "spend"],
+    "watch": ["status", "log", "explain", "spend", "cliff"],
     "decide": ["approvals"],
     "stop": ["halt", "resume", "halts"],
     "prove": ["verify", "export", "erase", "backup", "restore"],
-}
+}  # fmt: skip
 
 
 def test_help_lists_the_verbs_by_purpose(remit: Remit) -> None:

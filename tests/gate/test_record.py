@@ -165,6 +165,54 @@ def _fields(action: Action) -> dict[str, Any]:
     return {name: getattr(action, name) for name in Action.__dataclass_fields__}
 
 
+def test_what_the_graph_says_of_a_fact_is_recorded_where_it_is_set_and_nowhere_else() -> None:
+    plain = Fact("a", 1, "s", "r", NOW)
+    (data,) = facts_data({"a": plain})
+    assert isinstance(data, dict) and set(data) == {
+        "fresh_seconds", "name", "observed_at", "problem", "record", "source", "value",
+    }  # fmt: skip
+    known = Fact("a", 1, "s", "r", NOW, None, "", "f7", "low", ("contradicted", "late"))
+    (more,) = facts_data({"a": known})
+    assert more == {**data, "id": "f7", "trust": "low", "flags": ["contradicted", "late"]}
+    for fact in (plain, known, Fact("a", 1, "s", "r", NOW, trust="high"), Fact("a", 1, "s", "r", NOW, id="f1")):
+        (data,) = facts_data({"a": fact})
+        assert read_facts(json.loads(canonical([data]))) == {"a": fact}
+    assert facts_digest({"a": plain}) != facts_digest({"a": known})
+
+
+def test_what_speaks_against_a_fact_stands_in_the_reason_and_changes_no_verdict() -> None:
+    manifest = load_manifest("a.yaml", AGENT)
+    rules = Rules.load({"a.cedar": POLICY}, [manifest])
+    arguments: dict[str, Any] = {"order": "A1", "amount_minor": 100}
+    action = Action("refund-desk", manifest.version, "refund.create", "c", arguments, 9500)
+
+    def reason(age: int, **marks: Any) -> tuple[str, str]:
+        fact = Fact("paid", 20_000, "shop", "r", NOW - timedelta(seconds=age), **marks)
+        checks = decide(rules, manifest, action, {"paid": fact}, Standing(NOW)).checks
+        (check,) = [check for check in checks if check.name == "freshness"]
+        return check.verdict, check.reason
+
+    for age in (1, 10**7):
+        plain = reason(age)
+        assert "; it is" not in plain[1]
+        assert reason(age, id="f1", trust="low") == plain
+        flagged = reason(age, flags=("quarantined", "contradicted"), trust="untrusted")
+        assert flagged == (plain[0], f"{plain[1]}; it is quarantined, contradicted, untrusted")
+        assert reason(age, flags=("untrusted",), trust="untrusted")[1] == f"{plain[1]}; it is untrusted"
+
+
+def test_marks_that_cannot_be_recorded_make_a_fact_missing() -> None:
+    for wrong in (
+        {"id": "f\0"}, {"id": "f" * 1001}, {"trust": 5}, {"trust": "\ud800"}, {"flags": ["late"]},
+        {"flags": ("x",) * 17}, {"flags": (5,)}, {"flags": "late"},
+    ):  # fmt: skip
+        fields: dict[str, Any] = wrong
+        (data,) = facts_data({"a": Fact("a", 1, "s", "r", NOW, **fields)})
+        assert isinstance(data, dict) and data["value"] is None
+        assert data["problem"] == "its id, trust or flags are not texts that can be recorded"
+        assert not {"id", "trust", "flags"} & set(data)
+
+
 def test_a_fact_with_nul_is_missing_and_decides_all_the_same() -> None:
     """What no database keeps is not recorded, and does not keep a decision from being made."""
     for fact in (

@@ -35,18 +35,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "trial", "lifecycle",
     },
     "faces": {"app"},
-}  # fmt: skip
+}
+WIRING = {"app", "app_autonomy", "app_knowledge"}
+"""Files beside the rooms that wire them together: each may import every room, and faces may import them."""
+MAY_IMPORT |= {name: MAY_IMPORT["app"] | WIRING for name in WIRING} | {"faces": WIRING}  # fmt: skip
 """Which rooms a room may import. All may import the ground; `testing` may import anything and only tests import it."""
 
 ONE_LEAF = {
-    "sqlite3": {"store/sqlite_store.py"},
+    "sqlite3": {"store/sqlite_store.py", "knowledge/audit_scratch.py"},
     "psycopg": {"store/postgres_store.py", "testing/postgres.py"},
     "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
         "store/migrations/versions/0003_autonomy.py"},
     "sqlalchemy": {
         "store/migrate.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
         "store/migrations/versions/0003_autonomy.py",
-        "connectors/database_engine.py",
+        "connectors/database_engine.py", "connectors/sql_select.py",
     },
     "cryptography": {"ledger/checkpoint.py"},
     "cedarpy": {"gate/cedar.py"},
@@ -55,6 +58,11 @@ ONE_LEAF = {
     "ruamel": {"document.py"},
     "rich": {"faces/terminal.py"},
     "uvicorn": {"faces/api.py"},
+    "splink": {"knowledge/splink_engine.py"},
+    "duckdb": {"knowledge/splink_engine.py"},
+    "pyarrow": {"connectors/parquet_rows.py"},
+    "mcp": {"connectors/mcp_source.py"},
+    "dlt": {"connectors/dlt_source.py"},
 }  # fmt: skip
 """Third-party packages (and drivers) and the leaf files that import them."""
 

@@ -106,8 +106,8 @@ def walk(value: Json, path: str) -> object:
     """
     at: Any = value
     for part in path.split(".") if path else ():
-        if isinstance(at, dict) and _key(part) in at:
-            at = at[_key(part)]
+        if isinstance(at, dict) and (part in at or _key(part) in at):
+            at = at[part if part in at else _key(part)]
         elif isinstance(at, list) and part.isdecimal() and part.isascii() and int(part[:9]) < len(at):
             at = at[int(part[:9])]
         else:

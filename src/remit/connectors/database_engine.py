@@ -17,7 +17,7 @@ from remit.errors import BadInput, CannotTell, Refused, Unreachable
 from remit.vocabulary import Json
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, Transaction
+    from sqlalchemy import URL, Connection, Engine, Executable, Transaction
 
 __all__ = ["COUNTED_MAX", "Change", "DatabaseEngine", "recorded"]
 
@@ -133,11 +133,26 @@ class DatabaseEngine:
         """All rows, some at a time, in one transaction."""
         from sqlalchemy import text
 
+        for columns, rows in self.stream(text(select), bound, CHUNK_RECORDS):
+            if rows:
+                yield [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def stream(
+        self, statement: Executable, bound: Mapping[str, Json], rows_max: int
+    ) -> Generator[tuple[tuple[str, ...], list[tuple[Any, ...]]]]:
+        """All rows with the names of their columns, ``rows_max`` at a time, in one transaction.
+
+        There is at least one part, of no rows when the statement gives none.
+        """
         with self._read_only() as connection:
-            result = connection.execution_options(stream_results=True).execute(text(select), dict(bound))
+            options = {"stream_results": True, "max_row_buffer": rows_max}
+            result = connection.execution_options(**options).execute(statement, dict(bound))
             with contextlib.closing(result):
-                for rows in result.mappings().partitions(CHUNK_RECORDS):
-                    yield [dict(row) for row in rows]
+                columns = tuple(result.keys())
+                rows = result.fetchmany(rows_max)
+                yield columns, [tuple(row) for row in rows]
+                while rows := result.fetchmany(rows_max):
+                    yield columns, [tuple(row) for row in rows]
 
     def change(self, change: Change) -> dict[str, Any]:
         """Change rows and commit; return the row that says so.
@@ -216,7 +231,7 @@ class DatabaseEngine:
         Raises:
             Refused, Unreachable, CannotTell: as `Connector` says.
         """
-        from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
+        from sqlalchemy.exc import DBAPIError, DisconnectionError, NoSuchModuleError, OperationalError, SQLAlchemyError
         from sqlalchemy.exc import TimeoutError as NoConnection
 
         try:
@@ -234,7 +249,11 @@ class DatabaseEngine:
             # OperationalError is how drivers say that the server, a lock or the network is in the way.
             again = isinstance(error, OperationalError) or error.connection_invalidated
             raise (Unreachable(text) if again else Refused(text)) from None
-        except (SQLAlchemyError, ImportError) as error:
+        except ImportError as error:
+            raise Refused(f"{what}: the driver is not installed: no module {error.name!r:.80}") from None
+        except NoSuchModuleError:
+            raise Refused(f"{what}: no driver for addresses of this kind is installed") from None
+        except SQLAlchemyError as error:
             raise Refused(f"{what}: {type(error).__name__}") from None
 
     def close(self) -> None:

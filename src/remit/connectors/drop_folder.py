@@ -6,23 +6,18 @@ alone: it is still being written, or was cut; until it is whole the one before i
 
 from __future__ import annotations
 
-import fnmatch
-import os
-import stat
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from remit.connectors.fixed_width import FixedWidthFile, Layout
+from remit.connectors.landed_file import LandedFile, landed_files, open_landed, see_unchanged
 from remit.errors import BadInput, Unreachable
 
 __all__ = ["DropFolder", "DroppedFile"]
 
 BYTES_MAX: Final = 67_108_864
-ENTRIES_MAX: Final = 100_000
 LOOKED_AT_MAX: Final = 50
-_Identity = tuple[str, int, int, int]
 
 
 class DroppedFile:
@@ -54,18 +49,6 @@ class DroppedFile:
         return index
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    name: str
-    size_bytes: int
-    mtime_ns: int
-    inode: int
-
-    @property
-    def identity(self) -> _Identity:
-        return self.name, self.size_bytes, self.mtime_ns, self.inode
-
-
 class DropFolder:
     """One folder and one pattern. Its methods block and may be called from several threads."""
 
@@ -73,7 +56,7 @@ class DropFolder:
         self._folder = folder
         self._pattern = pattern
         self._layout = layout
-        self._known: dict[_Identity, DroppedFile | str] = {}
+        self._known: dict[LandedFile, DroppedFile | str] = {}
         self._one_at_a_time = threading.Lock()
 
     def newest(self) -> DroppedFile:
@@ -84,12 +67,12 @@ class DropFolder:
         """
         with self._one_at_a_time:
             candidates = sorted(self._candidates(), key=lambda file: (file.mtime_ns, file.name), reverse=True)
-            looked_at: dict[_Identity, DroppedFile | str] = {}
+            looked_at: dict[LandedFile, DroppedFile | str] = {}
             why = f"no file like {self._pattern!r}"
             try:
                 for candidate in candidates[:LOOKED_AT_MAX]:
-                    found = self._known.get(candidate.identity) or self._look(candidate)
-                    looked_at[candidate.identity] = found
+                    found = self._known.get(candidate) or self._look(candidate)
+                    looked_at[candidate] = found
                     if isinstance(found, DroppedFile):
                         return found
                     why = found if len(looked_at) == 1 else why  # the newest one's fault is told
@@ -98,22 +81,10 @@ class DropFolder:
                 self._known = looked_at
         raise Unreachable(f"no whole file: {why}")
 
-    def _candidates(self) -> list[_Candidate]:
-        found = []
-        try:
-            with os.scandir(self._folder) as entries:
-                for number, entry in enumerate(entries):
-                    if number >= ENTRIES_MAX:
-                        raise Unreachable(f"more than {ENTRIES_MAX} files in the folder")
-                    # A link could lead out of the folder; only what lies in it counts.
-                    if fnmatch.fnmatchcase(entry.name, self._pattern) and entry.is_file(follow_symlinks=False):
-                        status = entry.stat(follow_symlinks=False)
-                        found.append(_Candidate(entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
-        except OSError as error:
-            raise Unreachable(f"the folder cannot be read: {error.strerror}") from None
-        return found
+    def _candidates(self) -> list[LandedFile]:
+        return landed_files(self._folder, self._pattern)
 
-    def _look(self, candidate: _Candidate) -> DroppedFile | str:
+    def _look(self, candidate: LandedFile) -> DroppedFile | str:
         """Read a file; a text says why it does not count."""
         try:
             return DroppedFile(
@@ -125,21 +96,14 @@ class DropFolder:
             return f"{candidate.name}: {error.strerror}"
 
 
-def _read_unchanged(folder: Path, candidate: _Candidate) -> bytes:
-    if candidate.size_bytes > BYTES_MAX:
-        raise BadInput(f"larger than {BYTES_MAX} bytes: got {candidate.size_bytes}")
-    # Between listing and opening the name may have come to mean something else.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(folder / candidate.name, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise BadInput("not a regular file")
-        data = file.read(BYTES_MAX + 1)
-        after = os.fstat(file.fileno())
-    if (len(data), after.st_size, after.st_mtime_ns, after.st_ino) != (
-        candidate.size_bytes,
-        candidate.size_bytes,
-        candidate.mtime_ns,
-        candidate.inode,
-    ):
+def _read_unchanged(folder: Path, file: LandedFile) -> bytes:
+    if file.size_bytes > BYTES_MAX:
+        raise BadInput(f"larger than {BYTES_MAX} bytes: got {file.size_bytes}")
+    with open_landed(folder, file) as handle:
+        data = bytearray()
+        while chunk := handle.read(BYTES_MAX + 1 - len(data)):
+            data += chunk
+        see_unchanged(handle, file)
+    if len(data) != file.size_bytes:
         raise BadInput("it was written to while it was read")
-    return data
+    return bytes(data)

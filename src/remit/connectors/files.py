@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from remit.connectors.connector import Done, Reading
 from remit.connectors.drop_folder import DropFolder, DroppedFile
-from remit.connectors.fixed_width import LAYOUT_SCHEMA, Layout
+from remit.connectors.fixed_width import LAYOUT_SCHEMA, Layout, layout_findings
 from remit.connectors.pace import PACE_SCHEMA, Pace, PaceLimits, Timing
 from remit.connectors.placeholder import as_text, fill
 from remit.connectors.system_file import NAMES, ConnectorKind, Opening, SystemFile
@@ -168,16 +168,8 @@ def _value(cell: str, kind: str) -> tuple[Json, str]:
 
 def check_files(document: Document) -> tuple[Finding, ...]:
     """Find what the schema cannot say."""
-    found: list[Finding] = []
     layout = document.value["layout"]
-    ranges = {("layout", "columns", name): span for name, span in layout["columns"].items()}
-    if "observed" in layout:
-        ranges["layout", "observed", ""] = layout["observed"]
-        if not layout.get("header"):
-            found.append(document.finding(("layout", "observed"), "observed: stands in a header; there is none"))
-    for path, (first, last) in ranges.items():
-        if last < first:
-            found.append(document.finding(path, f"columns {first} to {last}: the last comes before the first"))
+    found = layout_findings(document, ("layout",), layout)
     for section in ("reads", "lists"):
         for name, asking in document.value.get(section, {}).items():
             used = {("where", column): column for column in asking.get("where", {})}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from operator import itemgetter
 from typing import Any, Final
 
 from remit.connectors.answer import as_moment
-from remit.errors import BadInput
+from remit.document import Document, PathKey
+from remit.errors import BadInput, Finding
 
-__all__ = ["LAYOUT_SCHEMA", "FixedWidthFile", "Layout"]
+__all__ = ["LAYOUT_SCHEMA", "FixedWidthFile", "Layout", "layout_findings", "see_trailer"]
 
 _RANGE: Final = {
     "type": "array",
@@ -75,6 +77,35 @@ class Layout:
         """The names of the columns."""
         return tuple(self._columns)
 
+    @property
+    def encoding(self) -> str:
+        """How the text is encoded."""
+        return str(self._encoding)
+
+    @property
+    def header(self) -> int:
+        """How many lines come before the rows."""
+        return int(self._header)
+
+    @property
+    def trailer(self) -> str | None:
+        """What the last line begins with, None when there is none."""
+        return None if self._trailer is None else str(self._trailer)
+
+    def cells(self) -> Callable[[str], tuple[str, ...]]:
+        """Return what cuts a row into all its fields, in the order of `columns`, without their padding."""
+        spans = [slice(first, last) for first, last in self._columns.values()]
+        if len(spans) == 1:
+            return lambda row: (row[spans[0]].strip(),)
+        cut = itemgetter(*spans)
+        return lambda row: tuple(map(str.strip, cut(row)))
+
+    def observed(self, first_line: str) -> datetime | None:
+        """Return the moment that the first line of the header names, None when it names none."""
+        if self._observed is None:
+            return None
+        return as_moment(first_line[self._observed[0] - 1 : self._observed[1]], self._local)
+
     def cell(self, row: str, column: str) -> str:
         """Return one field of a row without its padding; a row cut short has empty fields at its end."""
         first, last = self._columns[column]
@@ -100,16 +131,37 @@ class Layout:
         head, rows = lines[: self._header], lines[self._header :]
         if self._trailer is not None:
             rows = self._without_trailer(rows)
-        observed_at = None
-        if self._observed is not None and head:
-            observed_at = as_moment(head[0][self._observed[0] - 1 : self._observed[1]], self._local)
-        return FixedWidthFile(tuple(rows), observed_at, self._header)
+        return FixedWidthFile(tuple(rows), self.observed(head[0]) if head else None, self._header)
 
     def _without_trailer(self, rows: list[str]) -> list[str]:
-        last = rows[-1].rstrip() if rows else ""
-        count = last.removeprefix(self._trailer or "").strip()
-        if not last.startswith(self._trailer or "") or not (count.isdecimal() and count.isascii()):
-            raise BadInput(f"no trailer {self._trailer!r} with the number of rows in the last line")
-        if len(count) > 18 or int(count) != len(rows) - 1:
-            raise BadInput(f"the trailer says {count[:18]} rows, there are {len(rows) - 1}")
+        see_trailer(rows[-1] if rows else "", self._trailer or "", len(rows) - 1)
         return rows[:-1]
+
+
+def see_trailer(line: str, trailer: str, rows: int) -> None:
+    """See that a file's last line is its trailer and says how many rows there are.
+
+    Raises:
+        BadInput: no trailer, or it says another number than ``rows``.
+    """
+    last = line.rstrip()
+    count = last.removeprefix(trailer).strip(' \t,;|"')
+    if not last.startswith(trailer) or not (count.isdecimal() and count.isascii()):
+        raise BadInput(f"no trailer {trailer!r} with the number of rows in the last line")
+    if len(count) > 18 or int(count) != rows:
+        raise BadInput(f"the trailer says {count[:18]} rows, there are {rows}")
+
+
+def layout_findings(document: Document, path: PathKey, layout: Mapping[str, Any]) -> list[Finding]:
+    """Find what is wrong with the layout that stands at ``path`` and the schema cannot say."""
+    found = []
+    ranges = {(*path, "columns", name): span for name, span in layout["columns"].items()}
+    if "observed" in layout:
+        ranges[*path, "observed", ""] = layout["observed"]
+        if not layout.get("header"):
+            what = "observed: stands in a header; there is none"
+            found.append(document.finding((*path, "observed"), what))
+    for place, (first, last) in ranges.items():
+        if last < first:
+            found.append(document.finding(place, f"columns {first} to {last}: the last comes before the first"))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -11,16 +11,16 @@ from remit.connectors.answer import MISSING, as_cost, as_moment, as_record, pars
 from remit.connectors.authentication import open_authentication
 from remit.connectors.connector import Done, Reading
 from remit.connectors.http_attempts import HttpAttempts
-from remit.connectors.http_exchange import HttpAnswer, HttpExchange, HttpRequest, origin
+from remit.connectors.http_exchange import BYTES_MAX, HttpAnswer, HttpExchange, HttpRequest, origin
 from remit.connectors.http_schema import HTTP_SCHEMA, check_http, verb_and_path
 from remit.connectors.pace import Pace, PaceLimits, Timing
-from remit.connectors.paging import Page, Pager, Step
+from remit.connectors.paging import Page, Pager, PageRepeated, Step
 from remit.connectors.placeholder import ABSENT, as_text, fill, fill_path, fill_query, fill_text
 from remit.connectors.system_file import ConnectorKind, Opening, SystemFile
 from remit.errors import BadInput, CannotTell, Refused, Unreachable
 from remit.vocabulary import Json
 
-__all__ = ["HTTP_KIND", "HttpConnector"]
+__all__ = ["HTTP_KIND", "HttpConnector", "open_http"]
 
 _NO_RECORD: Final = "no such record"
 
@@ -70,6 +70,27 @@ class HttpConnector:
         A query whose parameter is missing is left out.
         """
         asking, what = self._asking("lists", name)
+        async for page in self.pages(asking, what, parameters):
+            for item in page.items:
+                yield item  # type: ignore[misc]
+
+    async def pages(
+        self,
+        asking: Mapping[str, Any],
+        what: str,
+        parameters: Mapping[str, Json],
+        *,
+        parse: Callable[[bytes], Json] = parse_answer,
+        again: Callable[[str], bool] = lambda why: False,
+    ) -> AsyncGenerator[Page, None]:
+        """Yield the pages of the list that ``asking`` describes; ``what`` begins every error text.
+
+        ``again`` is told why a page is of no use (it came before, or its body is no list) and says whether to ask for
+        that page once more.
+
+        Raises:
+            Refused, Unreachable: as `records` does.
+        """
         pager = Pager(what, asking.get("paging", {"kind": "none"}))
         step: Step | None = pager.first()
         while step is not None:
@@ -79,13 +100,18 @@ class HttpConnector:
             answer = await self._attempts.read(request, what, parameters)
             if answer.status in {404, 410}:
                 raise Refused(f"{what}: status {answer.status}")
-            value = None if answer.status == 204 else _unreachable_unless_json(what, answer)
-            items: list[Json] = [] if value is None else list(_items(what, asking, value, parameters))
-            # The next step is found before the records are handed out: a page that repeats is never handed
-            # out twice.
-            step = pager.after(Page(value, items, answer.headers, request.url))
-            for item in items:
-                yield item  # type: ignore[misc]
+            try:
+                value = None if answer.status == 204 else _unreachable_unless_json(what, answer, parse)
+                items: list[Json] = [] if value is None else list(_items(what, asking, value, parameters))
+                page = Page(value, items, answer.headers, request.url)
+                # The next step is found before the records are handed out: a page that repeats is never handed
+                # out twice.
+                step = pager.after(page)
+            except (PageRepeated, Unreachable) as error:
+                if again(str(error)):
+                    continue
+                raise
+            yield page
 
     async def perform(self, operation: str, arguments: Mapping[str, Json], key: str) -> Done:
         """Do it once; see `Connector.perform`."""
@@ -176,7 +202,7 @@ def _encoded(what: str, content: Any) -> bytes:
         raise Refused(f"{what}: cannot be sent as JSON: {type(error).__name__}") from None
 
 
-def _json(answer: HttpAnswer) -> Json:
+def _json(answer: HttpAnswer, parse: Callable[[bytes], Json] = parse_answer) -> Json:
     """Read the body of an answer.
 
     Raises:
@@ -187,12 +213,12 @@ def _json(answer: HttpAnswer) -> Json:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", "text/json"} and not kind.endswith("+json"):
         raise BadInput(f"not JSON: its content type is {kind[:60]!r}")
-    return parse_answer(answer.body)
+    return parse(answer.body)
 
 
-def _unreachable_unless_json(what: str, answer: HttpAnswer) -> Json:
+def _unreachable_unless_json(what: str, answer: HttpAnswer, parse: Callable[[bytes], Json] = parse_answer) -> Json:
     try:
-        return _json(answer)
+        return _json(answer, parse)
     except BadInput as error:
         raise Unreachable(f"{what}: the answer is {error}") from None
 
@@ -223,7 +249,18 @@ def _done(asking: Mapping[str, Any], value: Json) -> Done:
     return Done(result, as_cost(walk(value, asking["cost"])) if "cost" in asking else None)
 
 
-def _open(system: SystemFile, environment: Mapping[str, str] | None, timing: Timing) -> HttpConnector:
+def open_http(
+    system: SystemFile,
+    environment: Mapping[str, str] | None,
+    timing: Timing,
+    answer_bytes_max: int = BYTES_MAX,
+    told: Callable[[str], None] = lambda why: None,
+) -> HttpConnector:
+    """Open a system of kind ``http``; see `ConnectorKind`. ``told`` hears why something was asked again.
+
+    Raises:
+        BadSystem: as `remit.connectors.systems.open_connector` does.
+    """
     opening = Opening(system, environment)
     limits = PaceLimits.from_description(system.value)
     base = opening.text("url")
@@ -232,7 +269,8 @@ def _open(system: SystemFile, environment: Mapping[str, str] | None, timing: Tim
     opening.finish()
     authentication = open_authentication(opening, base, limits.timeout_seconds, timing)
     opening.finish()
-    attempts = HttpAttempts(HttpExchange(base, limits.at_once), authentication, Pace(system.name, limits, timing))
+    exchange = HttpExchange(base, limits.at_once, answer_bytes_max)
+    attempts = HttpAttempts(exchange, authentication, Pace(system.name, limits, timing), told)
     return HttpConnector(system, base, attempts, local)
 
 
@@ -252,5 +290,5 @@ def _check_base(opening: Opening, base: str) -> None:
         opening.wrong(("url",), "credentials would travel unencrypted", "use https, or say unencrypted: true")
 
 
-HTTP_KIND: Final = ConnectorKind(HTTP_SCHEMA, check_http, _open)
+HTTP_KIND: Final = ConnectorKind(HTTP_SCHEMA, check_http, open_http)
 """The kind ``http``."""

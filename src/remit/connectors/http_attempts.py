@@ -62,7 +62,15 @@ class _Call:
 class HttpAttempts:
     """Sends requests to one system in its pace, with its credential, as often as is safe."""
 
-    def __init__(self, exchange: HttpExchange, authentication: Authentication, pace: Pace):
+    def __init__(
+        self,
+        exchange: HttpExchange,
+        authentication: Authentication,
+        pace: Pace,
+        told: Callable[[str], None] = lambda why: None,
+    ):
+        """``told`` hears why something was asked again."""
+        self._told = told
         self._exchange = exchange
         self._authentication = authentication
         self._pace = pace
@@ -133,6 +141,8 @@ class HttpAttempts:
             if attempt < tries and not await self._pace.pause(attempt, asked_seconds):
                 problem += f", asks to wait {asked_seconds:.0f} s"
                 break
+            if attempt < tries:
+                self._told(f"{what}: {problem}; asked again")
         text = f"{what}: {problem} (attempt {attempt} of {tries})"
         raise CannotTell(text) if unknown else Unreachable(text)
 

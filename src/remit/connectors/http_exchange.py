@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +18,19 @@ from remit.errors import BadInput, Refused, Unreachable
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["BYTES_MAX", "HttpAnswer", "HttpExchange", "HttpRequest", "MaybeSent", "NotSent", "origin"]
+__all__ = [
+    "BYTES_MAX",
+    "HttpAnswer",
+    "HttpExchange",
+    "HttpRequest",
+    "MaybeSent",
+    "NotSent",
+    "one_origin_client",
+    "origin",
+]
 
 BYTES_MAX: Final = 1_048_576
+STREAM_BYTES_MAX: Final = 67_108_864
 SECRET_LENGTH_MIN: Final = 8  # a shorter one could be a part of an honest value, which must not be changed
 
 
@@ -75,9 +85,10 @@ def origin(url: str) -> tuple[str, str, int]:
 class HttpExchange:
     """Connections to one origin. Anything else is not asked, whoever names it."""
 
-    def __init__(self, url: str, connections_max: int):
+    def __init__(self, url: str, connections_max: int, answer_bytes_max: int = BYTES_MAX):
         self.origin = origin(url)
         self._connections_max = connections_max
+        self._answer_bytes_max = answer_bytes_max
         self._transport: httpx2.AsyncHTTPTransport | None = None
         self._closed = False
 
@@ -150,8 +161,8 @@ class HttpExchange:
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > BYTES_MAX:
-                    return HttpAnswer(response.status_code, headers, b"", f"larger than {BYTES_MAX} bytes")
+                if len(body) > self._answer_bytes_max:
+                    return HttpAnswer(response.status_code, headers, b"", f"larger than {self._answer_bytes_max} bytes")
         finally:
             await response.aclose()
         text = redact(bytes(body).decode("utf-8", "surrogateescape"), secrets, SECRET_LENGTH_MIN)
@@ -163,3 +174,50 @@ class HttpExchange:
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+
+def one_origin_client(
+    url: str, headers: Mapping[str, str], timeout_seconds: float, answer_bytes_max: int = STREAM_BYTES_MAX
+) -> httpx2.AsyncClient:
+    """Return a client for a library that brings its own protocol: it asks the origin of ``url`` and no other.
+
+    It follows no redirect, takes no proxy or password from the environment, asks for nothing compressed, and breaks off
+    an answer of more than ``answer_bytes_max``.
+
+    Raises:
+        BadInput: as `origin` does.
+    """
+    import httpx2
+
+    allowed = origin(url)
+
+    class Bounded(httpx2.AsyncByteStream):
+        def __init__(self, stream: httpx2.AsyncByteStream):
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._stream:
+                size += len(chunk)
+                if size > answer_bytes_max:
+                    raise httpx2.ReadError(f"an answer larger than {answer_bytes_max} bytes")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    async def only_there(request: httpx2.Request) -> None:
+        if origin(str(request.url)) != allowed:
+            raise httpx2.UnsupportedProtocol("another host than the one described is not asked")
+
+    async def no_more(response: httpx2.Response) -> None:
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        response.stream = Bounded(response.stream)
+
+    return httpx2.AsyncClient(
+        headers={"Accept-Encoding": "identity", "User-Agent": "remit", **headers},
+        timeout=timeout_seconds,
+        trust_env=False,
+        follow_redirects=False,
+        event_hooks={"request": [only_there], "response": [no_more]},
+    )

@@ -13,7 +13,7 @@ from remit.connectors.system_file import NAMES
 from remit.document import Document, PathKey
 from remit.errors import Finding
 
-__all__ = ["HTTP_SCHEMA", "check_http", "verb_and_path"]
+__all__ = ["HTTP_SCHEMA", "LIST_SCHEMA", "check_asking", "check_http", "verb_and_path"]
 
 _WALK: Final = {"type": "string", "minLength": 1, "maxLength": 200}
 _PATH: Final = {"type": "string", "pattern": "^/(?!/)[^?#\\\\\\s]*$", "maxLength": 1000}
@@ -47,7 +47,9 @@ def _named(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _READ: Final = _closed(_ASKING | {"items": _WALK, "where": _QUERY, "value": _WALK, "observed": _WALK, "record": _WALK})
-_LIST: Final = _closed(_ASKING | {"items": _WALK, "paging": PAGING_SCHEMA})
+LIST_SCHEMA: Final = _closed(_ASKING | {"items": _WALK, "paging": PAGING_SCHEMA})
+"""One of ``lists``: what is asked, where the records stand in the answer, and how to get the next page."""
+
 _LOOKUP: Final = _closed(_ASKING | {"items": _WALK, "where": _QUERY})
 _DOES: Final = _closed(
     {
@@ -75,7 +77,7 @@ HTTP_SCHEMA: Final[Mapping[str, Any]] = _closed(
         "auth": AUTHENTICATION_SCHEMA,
         "pace": PACE_SCHEMA,
         "reads": _named(_READ),
-        "lists": _named(_LIST),
+        "lists": _named(LIST_SCHEMA),
         "does": _named(_DOES),
     },
     "system",
@@ -113,15 +115,16 @@ def check_http(document: Document) -> tuple[Finding, ...]:
     for section in ("reads", "lists", "does"):
         for name, asking in document.value.get(section, {}).items():
             path: PathKey = (section, name)
-            found += _check_asking(document, path, asking)
+            found += check_asking(document, path, asking)
             if "lookup" in asking:
-                found += _check_asking(document, (*path, "lookup"), asking["lookup"])
+                found += check_asking(document, (*path, "lookup"), asking["lookup"])
             if section == "does":
                 found += _check_effect(document, path, asking)
     return tuple(found)
 
 
-def _check_asking(document: Document, path: PathKey, asking: Mapping[str, Any]) -> list[Finding]:
+def check_asking(document: Document, path: PathKey, asking: Mapping[str, Any]) -> list[Finding]:
+    """Find what the schema cannot say of a read, list, effect or look-up that stands at ``path``."""
     found = []
     verbs = [verb for verb in _VERBS if verb in asking]
     if len(verbs) != 1:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin
 
-from remit.canonical import digest
+from remit.canonical import digest_bytes
 from remit.connectors.answer import MISSING, walk
 from remit.errors import Refused, Unreachable
 from remit.vocabulary import Json
 
-__all__ = ["PAGING_SCHEMA", "Page", "Pager", "Step"]
+__all__ = ["PAGING_SCHEMA", "Page", "PageRepeated", "Pager", "Step"]
 
 PAGES_MAX: Final = 1_000
 
@@ -70,8 +71,15 @@ class Step:
     url: str = ""
 
 
+class PageRepeated(Refused):
+    """A page, a cursor or an address came again. Look at how the system pages, or ask for that page once more."""
+
+
 class Pager:
-    """Walks one list once. `first`, then `after` each page until it gives None."""
+    """Walks one list once. `first`, then `after` each page until it gives None.
+
+    A page on which `after` raised is not counted: the same step may be asked again.
+    """
 
     def __init__(self, what: str, paging: Mapping[str, Any]):
         self._what = what
@@ -97,23 +105,29 @@ class Pager:
         """What to ask after ``page``; None when it was the last.
 
         Raises:
-            Refused: a page or a cursor came again, or there are more pages than allowed.
+            PageRepeated: a page, a cursor or an address came again.
+            Refused: there are more pages than allowed.
             Unreachable: the number of records is not the one the system says.
         """
+        before = self._pages, self._records
         self._pages += 1
         self._records += len(page.items)
-        step = self._next(page)
-        if step is None:
-            self._check_total(page)
-        elif self._pages >= self._paging.get("pages_max", PAGES_MAX):
-            raise Refused(f"{self._what}: more than {self._pages} pages; raise pages_max if that is right")
+        try:
+            step = self._next(page)
+            if step is None:
+                self._check_total(page)
+            elif self._pages >= self._paging.get("pages_max", PAGES_MAX):
+                raise Refused(f"{self._what}: more than {self._pages} pages; raise pages_max if that is right")
+        except (Refused, Unreachable):
+            self._pages, self._records = before
+            raise
         return step
 
     def _next(self, page: Page) -> Step | None:
         if self._kind in {"page", "offset"}:
             if not page.items:
                 return None
-            self._new(digest(page.items), "page")
+            self._new(_mark(self._what, page.items), "page")
             start = self._paging.get("start", 1 if self._kind == "page" else 0)
             at = start + (self._pages if self._kind == "page" else self._records)
             return self._step({self._paging["parameter"]: str(at)})
@@ -134,14 +148,14 @@ class Pager:
             url = urljoin(page.url, str(target))
         except ValueError:
             raise Refused(f"{self._what}: what names the next page is no address") from None
-        self._new(page.url, "address")
-        if url in self._seen:
-            raise Refused(f"{self._what}: the same address came again after {self._pages} pages")
+        if url in self._seen or url == page.url:
+            raise PageRepeated(f"{self._what}: the same address came again after {self._pages} pages")
+        self._seen.add(page.url)
         return Step({}, url)
 
     def _new(self, mark: str, kind: str) -> None:
         if mark in self._seen:
-            raise Refused(f"{self._what}: the same {kind} came again after {self._pages} pages")
+            raise PageRepeated(f"{self._what}: the same {kind} came again after {self._pages} pages")
         self._seen.add(mark)
 
     def _check_total(self, page: Page) -> None:
@@ -149,6 +163,13 @@ class Pager:
         if total != self._records:
             said = total if isinstance(total, int) else "no number"
             raise Unreachable(f"{self._what}: the system says {said} records and gave {self._records}")
+
+
+def _mark(what: str, items: list[Json]) -> str:
+    try:
+        return digest_bytes(json.dumps(items, sort_keys=True).encode())
+    except RecursionError:
+        raise Unreachable(f"{what}: the answer is nested too deep") from None
 
 
 _LINK: Final = re.compile(r"<([^<>]*)>([^<]*)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,31 +27,41 @@ def verify(
     as_json: AsJson = False,
     decisions: Annotated[bool, Parameter(help="Judge every decision again, too.", negative="")] = False,
 ) -> int:
-    """Check every event, checkpoint and witness of the ledger."""
+    """Check every event, checkpoint and witness of the ledger, and all knowledge against it."""
     from remit.app import open_company
 
     judged: dict[str, Json] | None = None
     with open_company(company, "verify", report=warn) as control:
         with progress("verifying") as tell:
             report = control.verify(tell)
+        with progress("verifying knowledge", "rows") as tell:
+            known = control.knowledge.check(lambda _what, done: tell(done))
         if decisions:
             with progress("judging again", "decisions") as tell:
                 again = control.replay_decisions(tell)
             judged = {"same": again.same, "different": list(again.different), "erased": again.erased}
         witness = control.company.witness
-    problems = [*report.problems, *(again.different if judged is not None else ())]
+    edited = [f"fact {fact} is not what was written" for fact in known.edited]
+    shown = [f"receipt {receipt} no longer comes out as it was shown" for receipt in known.receipts]
+    problems = [*report.problems, *known.problems, *edited, *shown, *(again.different if judged is not None else ())]
     if as_json:
-        say_json({**ledger_json(report), "holds": not problems, "witness": witness, "decisions": judged})
+        say_json({**ledger_json(report), "holds": not problems, "witness": witness, "decisions": judged,
+                  "knowledge": asdict(known)})  # fmt: skip
     else:
-        _show(report, judged, witness, problems)
+        _show(report, judged, witness, problems, known)
     return 1 if problems else 0
 
 
-def _show(report: LedgerReport, judged: Mapping[str, Any] | None, witness: str | None, problems: Sequence[str]) -> None:
+def _show(
+    report: LedgerReport, judged: Mapping[str, Any] | None, witness: str | None, problems: Sequence[str], known: Any
+) -> None:
     say(f"events       {report.size:,}")
     say(f"root         {report.root.hex()}")
     say(f"checkpoints  {report.checkpoints:,}, the largest signs {count(report.signed_size, 'event')}")
     say(f"witness      {clean(witness or 'none: an older copy put back whole would not be noticed')}")
+    if known.batches or known.shown:
+        told = f", {known.erased:,} of them with values erased since" if known.erased else ""
+        say(f"knowledge    {count(known.facts, 'fact')}, {count(known.shown, 'receipt')}{told}")
     if judged is not None:
         erased = f", {judged['erased']:,} rest on data erased since" if judged["erased"] else ""
         say(f"decisions    {judged['same']:,} judged the same again, {len(judged['different']):,} otherwise{erased}")
@@ -80,7 +91,9 @@ def export(
 
 
 def erase(
-    subject: Annotated[str, Parameter(help="Whose data, as `personal:` of a manifest names them.")],
+    subject: Annotated[
+        str, Parameter(help="Whose data, as `personal:` of a manifest names them; `entity:TYPE/KEY` for the graph's.")
+    ],
     /,
     *,
     why: Why,
@@ -91,7 +104,11 @@ def erase(
     from remit.app import open_company
 
     with open_company(company, "erase", report=warn) as control:
-        number = control.erase(subject, why, acting(person))
+        entity = subject.removeprefix("entity:")
+        if entity != subject:
+            number = control.knowledge.erase(entity, why, acting(person)).facts
+        else:
+            number = control.erase(subject, why, acting(person))
     say(f"erased {count(number, 'value')}; backups made earlier still hold them")
     return 0
 

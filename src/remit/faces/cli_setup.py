@@ -39,6 +39,7 @@ def check(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
     if as_json:
         say_json({
             "holds": report.holds, "agents": report.agents, "rules": report.rules, "systems": report.systems,
+            "sources": report.sources,
             "findings": [finding_json(finding) for finding in report.findings],
         })  # fmt: skip
         return 0 if report.holds else 2
@@ -47,6 +48,7 @@ def check(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
     errors = sum(finding.severity == "error" for finding in report.findings)
     found = f"{count(errors, 'error')}, {count(len(report.findings) - errors, 'warning')}"
     parts = f"{count(report.agents, 'agent')}, {count(report.rules, 'rule')}, {count(report.systems, 'system')}"
+    parts += f", {count(report.sources, 'source')}" if report.sources else ""
     say(f"{parts}: {found}")
     return 0 if report.holds else 2
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 __all__ = ["VERBS", "Verb", "help_text"]
 
-Purpose = Literal["set up", "run", "watch", "decide", "stop", "prove"]
+Purpose = Literal["set up", "know", "run", "watch", "decide", "stop", "prove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ VERBS: Final = (
     Verb("check", "set up", "Check everything a person wrote, by file, line and column", "cli_setup:check"),
     Verb("agents", "set up", "List the agents, who answers for them, and what they may do", "cli_setup:agents"),
     Verb("policy", "set up", "Test the policies against the cases beside them: `policy test`", "cli_setup:policy"),
+    Verb("sources", "know", "List the tables of all sources, how old and how whole they are", "cli_graph:sources"),
+    Verb("audit", "know", "Audit sources against their contracts, and what agents need of them", "cli_audit:audit"),
+    Verb("load", "know", "Load sources: what changed becomes facts, what is broken is held back", "cli_graph:load"),
+    Verb("quarantine", "know", "List the rows that were held back; show, release or drop one", "cli_audit:quarantine"),
+    Verb("resolve", "know", "Find which records are one; what is doubtful is asked", "cli_resolve:resolve"),
+    Verb("graph", "know", "Show what is known of an entity and its neighbours, and from where", "cli_graph:graph"),
+    Verb("search", "know", "Find facts by their words", "cli_graph:search"),
+    Verb("context", "know", "Hand an agent what it may see of an entity, and keep a receipt", "cli_graph:context"),
+    Verb("replay", "know", "Have again what an agent was shown, byte for byte", "cli_graph:replay"),
+    Verb("lineage", "know", "Tell where a fact comes from and what rests on it", "cli_graph:lineage"),
     Verb("run", "run", "Take proposals along the governed path", "cli_run:run"),
     Verb("worker", "run", "Carry on what people approved, pass deadlines, look after what was left", "cli_run:worker"),
     Verb("serve", "run", "Answer the JSON API on this machine", "cli_serve:serve"),
@@ -33,6 +43,7 @@ VERBS: Final = (
     Verb("log", "watch", "List the newest events of the ledger", "cli_watch:log"),
     Verb("explain", "watch", "Tell the whole story of one action", "cli_watch:explain"),
     Verb("spend", "watch", "List what was drawn against each limit", "cli_watch:spend"),
+    Verb("cliff", "watch", "Compare what an agent meets now with what it was tried on", "cli_resolve:cliff"),
     Verb("approvals", "decide", "List what waits for a person; show, approve, reject, edit or settle it",
          "cli_approvals:approvals"),
     Verb("halt", "stop", "Throw the switch: nothing within a scope begins any more", "cli_halts:halt"),

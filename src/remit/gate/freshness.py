@@ -47,8 +47,6 @@ def check_freshness(matter: Matter) -> Opinion:
                 asks.append(Ask(need.ask))
         elif verdict == "allow":
             reason = f"{reason}, which is allowed"
-        elif remedy == "refresh":
-            reason = f"{reason}, also after its source was loaded again"
         checks.append(Check("freshness", verdict, need.name, reason, (need.name,)))
     return Opinion(tuple(checks), tuple(asks))
 

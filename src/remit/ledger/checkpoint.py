@@ -118,7 +118,19 @@ class Signer:
         """Return the signed note that says: this ledger has ``size`` events and this ``root`` (32 bytes)."""
         if size < 0 or len(root) != 32:
             raise BadInput(f"checkpoint: got size {size} and a root of {len(root)} bytes, expected 32")
-        text = f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        return self._sign(f"{self.origin}\n{size}\n{base64.b64encode(root).decode()}\n")
+
+    def sign_note(self, line: str) -> str:
+        """Return a signed note that says ``line`` (one line, not a number, so that it is never taken for a checkpoint).
+
+        Raises:
+            BadInput: the line is empty, a number, or more than one line.
+        """
+        if not line.strip() or not line.isprintable() or line[0].isdigit():
+            raise BadInput(f"note: got {line!r:.60}, expected one line that does not begin with a digit")
+        return self._sign(f"{self.origin}\n{line}\n")
+
+    def _sign(self, text: str) -> str:
         identity = key_id(self.origin, self._key.public_key().public_bytes_raw())
         signature = base64.b64encode(identity + self._key.sign(text.encode())).decode()
         return f"{text}\n\u2014 {self.origin} {signature}\n"

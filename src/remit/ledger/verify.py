@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Check an exported ledger without remit: one file, Python 3.9 or later, standard library only.
 
-    python -I verify.py DIR [--key VKEY] [--checkpoint FILE]
+    python -I verify.py DIR [--key VKEY] [--checkpoint FILE] [--certificate DIGEST]
 
 Prints what was checked, then `holds` (exit 0) or `BROKEN: ...` (exit 1); exit 2 means it could not be asked.
+With --certificate it also counts the cases behind that certificate again and computes its evidence anew.
 
 remit itself imports this file: the leaf and node hash, the root, the proofs, signed notes and Ed25519
 verification are defined here and nowhere else.
 
 Sources: RFC 9162 section 2.1 (tree and proofs), draft-ietf-plants-merkle-tree-certs section 4 (subtree
-proofs), C2SP signed-note and tlog-checkpoint (notes), RFC 8032 section 5.1 (Ed25519).
+proofs), C2SP signed-note and tlog-checkpoint (notes), RFC 8032 section 5.1 (Ed25519); for certificates
+Robbins 1970 (mixtures), Angelopoulos et al. 2021 (Learn then Test), Wang and Ramdas 2022 (e-BH), Waudby-Smith
+and Ramdas 2024 (paired bets).
 """
 
 from __future__ import annotations
@@ -17,13 +20,15 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import math
 import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256, sha512
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 __all__ = [
     "BODY_BYTES_MAX",
@@ -38,6 +43,7 @@ __all__ = [
     "NoteSignature",
     "RootsAt",
     "VerifierKey",
+    "check_certificate",
     "check_export",
     "ed25519_verify",
     "format_vkey",
@@ -805,6 +811,432 @@ def _read_bodies(stream: BinaryIO, name: str, update: Callable[[bytes], object])
 
 
 # ----------------------------------------------------------------------------------------------------
+# A certificate: its cases counted again, its numbers computed anew, by methods of this file's own
+
+
+class _Doubt(Exception):
+    """Why a certificate cannot be believed."""
+
+
+_Json = dict[str, Any]
+_Key = tuple[str, str]
+_COUNTED_KINDS = (
+    "action.decided", "action.failed", "action.finished", "approval.answered", "approval.expired", "outcome.recorded",
+    "probe.planted", "review.answered", "stage.changed", "threshold.learned",
+)  # fmt: skip
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, ZeroDivisionError)
+_CLOSE = 1e-9
+_TERMS_MAX = 50_000_000
+
+
+def check_certificate(folder: str, digest: str, trusted: Sequence[str] = ()) -> ExportVerdict:
+    """Check the certificate ``digest`` against the events of the export in ``folder``.
+
+    Finds its event, checks its digest and signature, counts the cases again and computes the numbers anew, to 1e-9.
+    It believes the events: check them first with `check_export`.
+
+    Raises:
+        BadNote: a trusted key is not a key.
+    """
+    keys = [parse_vkey(key) for key in trusted]
+    check = _ExportCheck(folder, keys, (), None)
+    checked: list[tuple[str, str]] = [("certificate", digest)]
+    try:
+        manifest = _read_manifest(check._text("manifest.json", _MANIFEST_BYTES_MAX))
+        body, note = _find_certificate(_parsed(check, manifest, ("certificate.issued",)), digest)
+        _check_note(note, digest, keys or [parse_vkey(check._text("vkey", 1024))])
+        recount = _Recount(body)
+        for seq, event in _parsed(check, manifest, _COUNTED_KINDS):
+            if seq >= body["to_seq"]:
+                break
+            recount.take(seq, event)
+        checked += recount.compare()
+    except (_Doubt, _Damaged, BadNote) as error:
+        return ExportVerdict(tuple(checked), (f"certificate: {error}",))
+    except OSError as error:
+        return ExportVerdict(tuple(checked), (f"{error.filename}: cannot be read: {error.strerror}",))
+    except (*_UNREADABLE, RecursionError) as error:
+        return ExportVerdict(tuple(checked), (f"certificate: cannot be read: {type(error).__name__}: {error!s:.80}",))
+    return ExportVerdict(tuple(checked), ())
+
+
+def _parsed(check: _ExportCheck, manifest: _Manifest, kinds: Sequence[str]) -> Iterator[tuple[int, _Json]]:
+    """Yield the events of ``kinds`` with their places."""
+    named = [f'"{kind}"'.encode() for kind in kinds]
+    seq = 0
+    for segment in manifest.segments:
+        with check._open(segment.file) as stream:
+            for bodies in _read_bodies(stream, segment.file, lambda _: None):
+                for body in bodies:
+                    if any(name in body for name in named):
+                        event = json.loads(body)
+                        if event["kind"] in kinds:
+                            yield seq, event
+                    seq += 1
+
+
+def _find_certificate(events: Iterable[tuple[int, _Json]], digest: str) -> tuple[_Json, str]:
+    for seq, event in events:
+        data = event["data"]
+        if data["digest"] == digest:
+            text = json.dumps(data["body"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            if sha256(text.encode()).hexdigest() != digest:
+                raise _Doubt("its body has another digest")
+            if not 0 <= data["body"]["to_seq"] <= seq:
+                raise _Doubt(f"it rests on events up to {data['body']['to_seq']}, and was issued at {seq}")
+            return data["body"], data["note"]
+    raise _Doubt("it is not in this export")
+
+
+def _check_note(note: str, digest: str, keys: Sequence[VerifierKey]) -> None:
+    parsed = parse_note(note)
+    for key in keys:
+        for name, identity, signature in parsed.signatures:
+            if (name, identity) == (key.name, key.key_id):
+                if parsed.text != f"{key.name}\ncertificate {digest}\n":
+                    raise _Doubt("its signature is on something else")
+                if not ed25519_verify(key.public_key, parsed.text.encode(), signature):
+                    raise _Doubt(f"the signature of {name} is false")
+                return
+    raise _Doubt("it is not signed by a known key")
+
+
+class _Counted:
+    """One case: when it was decided, how it stood then, and what was said of each of its actions."""
+
+    def __init__(self, seq: int, version: str, group: str, decided: int, deadline: int):
+        self.seq, self.version, self.group, self.decided, self.deadline = seq, version, group, decided, deadline
+        self.matures: int | None = None
+        self.confidence = 0
+        self.threshold: int | None = None
+        self.alone = self.expected = self.done = self.probe = False
+        self.moments: dict[str, int] = {}
+        self.said: dict[tuple[str, str], bool] = {}
+
+    def fate(self, now: int) -> str:
+        if self.probe or not self.expected:
+            return "left out"
+        late = now >= self.deadline
+        if (self.matures is None and not late) or (self.matures is not None and now < self.matures):
+            return "open"
+        if not self.said:
+            return "missing" if late else "open"
+        for action in self.moments:
+            words = {speaker: right for (about, speaker), right in self.said.items() if about == action}
+            sources = [right for speaker, right in words.items() if speaker.startswith("source:")]
+            if not all(sources or words.values()):
+                return "wrong"
+        return "right"
+
+
+class _Recount:
+    """Folds the events of one agent's action again, and compares what comes out with what the certificate says."""
+
+    def __init__(self, body: _Json):
+        self.body = body
+        self.terms = {body["version"]: body["terms"]}
+        if body["proof"]["method"] == "paired":
+            self.terms[body["proof"]["other"]] = body["proof"]["other_terms"]
+        self.cases: dict[_Key, _Counted] = {}
+        self.by_action: dict[str, _Counted] = {}
+        self.windows: dict[_Key, dict[str, Any]] = {}
+        self.probes: set[str] = set()
+
+    def take(self, seq: int, event: _Json) -> None:
+        """Take in one event."""
+        kind, data, digest = event["kind"], event["data"], event["action"]
+        if kind == "action.decided":
+            self._decided(seq, event)
+            return
+        if kind in ("stage.changed", "threshold.learned"):
+            self._changed(seq, kind, data)
+            return
+        if kind == "probe.planted":
+            if (data["agent"], data["action_name"]) == (self.body["agent"], self.body["action"]):
+                self.probes.add(data["case"])
+            return
+        case = self.by_action.get(digest)
+        if case is None:
+            return
+        terms = self.terms[case.version]
+        if kind == "action.finished":
+            self._finished(case, digest, terms)
+        elif kind in ("action.failed", "approval.expired") or data.get("verdict") == "reject":
+            self._no_deed(case, terms)
+        if kind == "approval.answered":
+            case.said[digest, "person:" + data["person"]] = data["verdict"] == "approve"
+        elif kind == "review.answered" and data["right"] is not None:
+            case.said[digest, "person:" + data["person"]] = data["right"]
+        elif kind == "outcome.recorded" and data["right"] is not None:
+            case.said[digest, data["said_by"]] = data["right"]
+
+    def _finished(self, case: _Counted, digest: str, terms: _Json) -> None:
+        if not case.done:
+            moment = case.moments[digest]
+            case.done, case.matures = True, moment + terms["matures_seconds"]
+            if moment <= case.deadline:
+                case.deadline = max(case.deadline, moment + terms["deadline_seconds"])
+
+    def _no_deed(self, case: _Counted, terms: _Json) -> None:
+        if case.matures is None:
+            case.matures = case.decided + terms["matures_seconds"]
+
+    def _decided(self, seq: int, event: _Json) -> None:
+        data, name, digest = event["data"], event["case"], event["action"]
+        action, decision, standing = data["action"], data["decision"], data["standing"]
+        version = action["version"]
+        known = self.by_action.get(digest)
+        moment = int(datetime.strptime(standing["now"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp())
+        if known is not None:
+            known.moments[digest] = moment
+            return
+        if (action["agent"], action["name"]) != (self.body["agent"], self.body["action"]) or version not in self.terms:
+            return
+        denied = [check for check in decision["checks"] if check["verdict"] == "deny"]
+        if data["attempt"] != 1 or any((one["name"], one["rule"]) != ("stage", "shadow") for one in denied):
+            return
+        terms = self.terms[version]
+        case = self.cases.get((version, name))
+        if case is None:
+            case = self._new(seq, action, standing, decision.get("review"), moment)
+            self.cases[version, name] = case
+        case.moments[digest] = moment
+        self.by_action[digest] = case
+        if decision["verdict"] == "deny":
+            self._no_deed(case, terms)
+
+    def _new(self, seq: int, action: _Json, standing: _Json, review: _Json | None, moment: int) -> _Counted:
+        version, terms = action["version"], self.terms[action["version"]]
+        earned = (standing.get("earned") or [None])[0]
+        if earned is not None:
+            group = earned["key"][len(f"{action['agent']}/{version}/{action['name']}/") :]
+        else:
+            value = action["arguments"].get(terms["class_argument"])
+            group = str(value).lower() if isinstance(value, bool) else str(value) if type(value) in (str, int) else ""
+        case = _Counted(seq, version, group, moment, moment + terms["deadline_seconds"])
+        stated = action["confidence_bp"]
+        case.confidence = stated or 0
+        alive = earned is not None and (earned["expires_at"] is None or earned["expires_at"] > standing["now"])
+        if alive and earned["stage"] in ("sampled", "autonomous"):
+            case.threshold = earned["threshold_bp"]
+        case.alone = case.threshold is not None and stated is not None and stated >= case.threshold
+        case.expected = terms["everyone"] or review is None or review["drawn"]
+        return case
+
+    def _changed(self, seq: int, kind: str, data: _Json) -> None:
+        if (data["agent"], data["action"]) != (self.body["agent"], self.body["action"]):
+            return
+        if data["version"] not in self.terms:
+            return
+        starts = self.terms[data["version"]]["starts"]
+        window = self.windows.setdefault(
+            (data["version"], data["class"]),
+            {"stage": starts, "threshold": None, "learn": -1, "alone": -1, "changed": -1},
+        )
+        before = window["stage"], window["threshold"]
+        window["threshold"] = data["threshold_bp"]
+        if kind == "stage.changed":
+            window["stage"], window["changed"] = data["stage"], seq
+            if data["cause"] in ("demoted", "suspended", "expired"):
+                window["learn"] = seq
+        fresh = window["stage"] != before[0] and (before[0], window["stage"]) != ("sampled", "autonomous")
+        if fresh or window["threshold"] != before[1]:
+            window["alone"] = seq
+
+    def settled(self, version: str, group: str) -> list[tuple[str, _Counted]]:
+        """Return the cases of one class that count, with their fates: up to the first that is not settled."""
+        found = []
+        own = [case for case in self.cases.values() if (case.version, case.group) == (version, group)]
+        names = {id(case): name for (_, name), case in self.cases.items()}
+        for case in sorted(own, key=lambda one: one.seq):
+            case.probe = names[id(case)] in self.probes
+            fate = case.fate(self.body["at"])
+            if fate == "open":
+                break
+            if fate != "left out":
+                found.append((fate, case))
+        return found
+
+    def compare(self) -> list[tuple[str, str]]:
+        """Return what was found the same.
+
+        Raises:
+            _Doubt: something is not.
+        """
+        body, proof = self.body, self.body["proof"]
+        window = self.windows.get((body["version"], body["class"]), {})
+        _same("the stage it rises from", window.get("stage", body["terms"]["starts"]), body["from"])
+        _same("the event it was changed by last", window.get("changed", -1), body["changed_seq"])
+        _same("the beginning of its window", window.get(body["window"], -1), body["from_seq"])
+        if proof["method"] == "mixture":
+            return self._mixture(proof)
+        return self._paired(proof) if proof["method"] == "paired" else self._threshold(proof)
+
+    def _tally(self, group: str) -> tuple[int, int, int]:
+        start = self.windows.get((self.body["version"], group), {}).get(self.body["window"], -1)
+        fates = [
+            fate
+            for fate, case in self.settled(self.body["version"], group)
+            if case.seq > start and (case.alone if self.body["window"] == "alone" else case.threshold is None)
+        ]
+        return len(fates), sum(fate != "right" for fate in fates), fates.count("missing")
+
+    def _mixture(self, proof: _Json) -> list[tuple[str, str]]:
+        body = self.body
+        bound, delta = float.fromhex(proof["bound"]), float.fromhex(proof["delta"])
+        promised = body["promise_bp"] / 10_000
+        _same("delta", delta, (10_000 - body["sure_bp"]) / 10_000)
+        if body["to"] == "autonomous":
+            _same("the bound", bound, promised)
+        trials, errors, missing = self._tally(body["class"])
+        for name, got in (("trials", trials), ("errors", errors), ("missing", missing)):
+            _same(name, got, proof[name])
+        groups = {case.group for case in self.cases.values() if case.version == body["version"]} | {body["class"]}
+        groups |= {group for version, group in self.windows if version == body["version"]}
+        evidence = {group: _log_mixture(*self._tally(group)[:2], bound) for group in groups}
+        own = evidence[body["class"]]
+        _near("log evidence", own, proof["log_evidence"])
+        _same("classes", len(groups), proof["classes"])
+        _near("the log evidence required", _required(list(evidence.values()), delta), proof["required"])
+        _near("the upper bound", _upper(trials, errors, delta), proof["upper"])
+        if own < float.fromhex(proof["required"]) - _CLOSE:
+            raise _Doubt(f"its log evidence is {own:.9f}, required {float.fromhex(proof['required']):.9f}")
+        return [("cases", f"{trials} counted, {errors} wrong"), ("evidence", f"{own:.12g}, the same to 1e-9")]
+
+    def _threshold(self, proof: _Json) -> list[tuple[str, str]]:
+        body = self.body
+        start = self.windows.get((body["version"], body["class"]), {}).get("learn", -1)
+        taught = [one for one in self.settled(body["version"], body["class"]) if one[1].seq > start]
+        taught = [one for one in taught if one[1].threshold is None]
+        grid = [case.confidence for place, (_, case) in enumerate(taught) if place % 5 == 4]
+        labelled = [(case.confidence, fate != "right") for place, (fate, case) in enumerate(taught) if place % 5 != 4]
+        planned = proof["plan_at"]
+        if planned not in proof["plan"] or len(labelled) < planned:
+            raise _Doubt(f"it was learned at {planned} labels, of which {len(labelled)} are there")
+        bound, delta = float.fromhex(proof["bound"]), float.fromhex(proof["delta"])
+        _same("the bound", bound, body["promise_bp"] / 10_000)
+        _same("delta", delta, (10_000 - body["sure_bp"]) / 10_000 / 2)
+        found = _learn(grid[: planned // 4], labelled[:planned], bound, delta / len(proof["plan"]))
+        if found is None:
+            raise _Doubt("no threshold keeps the promise")
+        threshold, count, wrong, log_p = found
+        _same("the threshold", threshold, proof["threshold_bp"])
+        _same("the threshold in force", threshold, body["threshold_bp"])
+        _same("labels at or above", count, proof["at_or_above"])
+        _same("errors", wrong, proof["errors"])
+        _near("log evidence", log_p, proof["log_evidence"])
+        return [("cases", f"{planned} labels, {count} from {threshold} bp on, {wrong} wrong"),
+                ("evidence", f"{log_p:.12g}, the same to 1e-9")]  # fmt: skip
+
+    def _paired(self, proof: _Json) -> list[tuple[str, str]]:
+        body = self.body
+        names = {id(case): name for (_, name), case in self.cases.items()}
+        before = {names[id(case)]: fate for fate, case in self.settled(proof["other"], body["class"])}
+        counts = {"same": 0, "better": 0, "worse": 0}
+        for fate, case in self.settled(body["version"], body["class"]):
+            name = names[id(case)]
+            if case.seq > body["from_seq"] and name in before:
+                old, new = before[name] == "right", fate == "right"
+                counts["same" if old == new else "better" if new else "worse"] += 1
+        for word, count in counts.items():
+            _same(word, count, proof[word])
+        margin = float.fromhex(proof["margin"])
+        logs = []
+        for bet in (0.15, 0.25, 0.35, 0.45, 0.6, 0.97):
+            gains = (margin * bet / (1 - margin), (1 + margin) * bet / (1 - margin), -bet)
+            logs.append(math.fsum(n * math.log1p(gain) for n, gain in zip(counts.values(), gains)))  # noqa: B905
+        evidence = max(logs) + math.log(math.fsum(math.exp(one - max(logs)) for one in logs) / len(logs))
+        _near("log evidence", evidence, proof["log_evidence"])
+        if evidence < -math.log(float.fromhex(proof["delta"])) - _CLOSE:
+            raise _Doubt(f"its log evidence is {evidence:.9f}, which is not enough")
+        return [("cases", ", ".join(f"{count} {word}" for word, count in counts.items())),
+                ("evidence", f"{evidence:.12g}, the same to 1e-9")]  # fmt: skip
+
+
+def _same(what: str, got: object, said: object) -> None:
+    if got != said:
+        raise _Doubt(f"{what}: the events give {got!r:.60}, the certificate says {said!r:.60}")
+
+
+def _near(what: str, got: float, said: str) -> None:
+    number = float.fromhex(said)
+    if not abs(got - number) <= _CLOSE * max(1.0, abs(number)):
+        raise _Doubt(f"{what}: the events give {got!r}, the certificate says {number!r}: {got - number:.3g} apart")
+
+
+def _log_mixture(trials: int, errors: int, bound: float) -> float:
+    """The log e-value of a Beta(1/2, 1/2) mixture cut off at ``bound``, against a rate of ``bound`` or more.
+
+    The integral is a series of positive terms in which the likelihood at the bound stands as a factor, and cancels.
+    """
+    if trials == 0:
+        return 0.0
+    a, total, x = errors + 0.5, trials + 1.0, bound
+    term, whole, scale, count = 1.0, 1.0, 0.0, 0
+    while term > 1e-18 * whole or (total + count) * x > a + 1.0 + count:
+        term *= (total + count) / (a + 1.0 + count) * x
+        whole += term
+        count += 1
+        if whole > 1e250:
+            term, whole, scale = term / whole, 1.0, scale + math.log(whole)
+        if count > _TERMS_MAX:
+            raise _Doubt("its counts are too large to be checked here")
+    prior = 2.0 * math.asin(math.sqrt(x))
+    return 0.5 * (math.log(x) + math.log1p(-x)) - math.log(a) + math.log(whole) + scale - math.log(prior)
+
+
+def _required(evidence: Sequence[float], delta: float) -> float:
+    """What each class needs so that those named together are rightly named (e-BH; one class alone: 1 / delta)."""
+    ordered = sorted(evidence, reverse=True)
+    for rank in range(len(ordered), 0, -1):
+        required = math.log(len(ordered) / (delta * rank)) if len(ordered) > 1 else -math.log(delta)
+        if ordered[rank - 1] >= required:
+            return required
+    raise _Doubt("no class of this action can be certified")
+
+
+def _upper(trials: int, errors: int, delta: float) -> float:
+    """The smallest bound that the counts certify."""
+    low, high = errors / trials if trials else 0.0, 1.0 - 1e-15
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _log_mixture(trials, errors, middle) >= -math.log(delta) else (middle, high)
+    return high
+
+
+def _log_at_most(errors: int, labels: int, rate: float) -> float:
+    """The log chance of at most ``errors`` in ``labels`` at ``rate``, summed from the largest number down."""
+    if errors >= labels:
+        return 0.0
+    log_top = math.fsum(math.log((labels - errors + i) / i) for i in range(1, errors + 1))
+    log_top += errors * math.log(rate) + (labels - errors) * math.log1p(-rate)
+    term, terms = 1.0, [1.0]
+    for wrong in range(errors, 0, -1):
+        term *= wrong / (labels - wrong + 1.0) * (1.0 - rate) / rate
+        terms.append(term)
+    return min(0.0, log_top + math.log(math.fsum(terms)))
+
+
+def _learn(
+    grid: Sequence[int], labelled: Sequence[tuple[int, bool]], bound: float, delta: float
+) -> tuple[int, int, int, float] | None:
+    """Learn-then-Test with a fixed sequence of shares, strict to loose: threshold, labels there, errors, log p."""
+    floor = max(1, math.ceil(math.log(delta) / math.log1p(-bound)))
+    start = min(9_000, max(2_500, math.ceil(10_000 * 1.6 * floor / max(1, len(labelled)))))
+    surest = sorted(grid, reverse=True)
+    best = None
+    for share in [*range(start, 10_000, 100), 10_000] if surest else []:
+        threshold = surest[-(-share * len(surest) // 10_000) - 1]
+        if best is not None and threshold == best[0]:
+            continue
+        there = [wrong for confidence, wrong in labelled if confidence >= threshold]
+        if not there or _log_at_most(sum(there), len(there), bound) > math.log(delta):
+            break
+        best = (threshold, len(there), sum(there), _log_at_most(sum(there), len(there), bound))
+    return best
+
+
+# ----------------------------------------------------------------------------------------------------
 # The command
 
 
@@ -836,6 +1268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", action="append", default=[], metavar="FILE", help="a checkpoint you or a witness kept"
     )
+    parser.add_argument("--certificate", metavar="DIGEST", help="a certificate to count and compute again")
     options = parser.parse_args(arguments)
     if not Path(options.folder).is_dir():
         sys.stderr.write(f"{_printable(options.folder)}: no such folder\n")
@@ -844,6 +1277,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         witnessed = [_read_witnessed(path) for path in options.checkpoint]
         verdict = check_export(options.folder, options.key, witnessed, progress)
+        if options.certificate and not verdict.problems:
+            again = check_certificate(options.folder, options.certificate, options.key)
+            verdict = ExportVerdict(verdict.checked + again.checked, again.problems)
     except (BadNote, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{_printable(str(error))}\n")
         return 2

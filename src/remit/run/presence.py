@@ -8,11 +8,11 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from remit.canonical import from_moment, to_moment
 from remit.store.engine import Store
+from remit.store.process_birth import process_birth
 
 __all__ = ["Presence", "ProcessSeen", "bury", "is_living", "processes"]
 
@@ -40,7 +40,7 @@ class Presence:
         self._store, self._clock = store, clock
         self.id = f"{role}-{os.getpid()}-{secrets.token_hex(4)}"
         self.role = role
-        self._born = _born(os.getpid())
+        self._born = process_birth(os.getpid())
 
     def beat(self, epoch: int) -> None:
         """Say that this process is there, and which standing it has read."""
@@ -73,25 +73,5 @@ def processes(store: Store) -> tuple[ProcessSeen, ...]:
 def is_living(seen: ProcessSeen, now: datetime) -> bool:
     """Whether a process is still there: on this host the system knows; elsewhere silence for ten seconds says no."""
     if seen.host == socket.gethostname():
-        return _born(seen.pid) == seen.started
+        return process_birth(seen.pid) == seen.started
     return now - seen.beat < SILENT_AFTER
-
-
-def _born(pid: int) -> str:
-    """Return when process ``pid`` started, in the system's own words, so that a number used again is told apart."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        if fields[0] in ("Z", "X"):
-            return ""
-        return fields[19]
-    except (OSError, IndexError):
-        pass
-    if not Path("/proc/self").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            pass
-        return "running"
-    return ""

@@ -17,13 +17,17 @@ AT_ONCE: Final = 32
 DEADLINES_EVERY_SECONDS: Final = 1.0
 RECOVER_EVERY_SECONDS: Final = 5.0
 AGAIN_EVERY_SECONDS: Final = 60.0
+LOOK_EVERY_SECONDS: Final = 1.0
 
 
 class Worker:
     """One worker of any number. They share nothing but the store; a step written twice tells the slower one."""
 
-    def __init__(self, desk: Desk, report: Callable[[str], None] = lambda _line: None):
-        self._desk, self._report = desk, report
+    def __init__(
+        self, desk: Desk, report: Callable[[str], None] = lambda _line: None, look: Callable[[], object] = tuple
+    ):
+        """``look`` is called every second in a thread of its own: others have work to do regularly, too."""
+        self._desk, self._report, self._look = desk, report, look
         self._stop = asyncio.Event()
         self.carried = 0
         """How many actions this worker has carried on."""
@@ -35,12 +39,15 @@ class Worker:
     async def run(self, *, until_idle: bool = False) -> None:
         """Work until stopped, or, with ``until_idle``, until nothing is ready."""
         loop = asyncio.get_running_loop()
-        due: dict[str, float] = {"deadlines": 0.0, "recover": 0.0, "again": loop.time() + AGAIN_EVERY_SECONDS}
+        due: dict[str, float] = {
+            "deadlines": 0.0, "recover": 0.0, "again": loop.time() + AGAIN_EVERY_SECONDS, "look": 0.0,
+        }  # fmt: skip
         while not self._stop.is_set():
             now = loop.time()
             await self._every(due, "deadlines", now, DEADLINES_EVERY_SECONDS, self._deadlines)
             await self._every(due, "recover", now, RECOVER_EVERY_SECONDS, self._recover)
             await self._every(due, "again", now, AGAIN_EVERY_SECONDS, self._again)
+            await self._every(due, "look", now, LOOK_EVERY_SECONDS, self._look_around)
             if not await self._carry_on():
                 if until_idle:
                     return
@@ -70,6 +77,9 @@ class Worker:
 
     async def _again(self) -> None:
         await recover(self._desk, again=True)
+
+    async def _look_around(self) -> None:
+        await asyncio.to_thread(self._look)
 
     async def _carry_on(self) -> int:
         ready = await asyncio.to_thread(ready_actions, self._desk, AT_ONCE)

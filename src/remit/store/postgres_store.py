@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import repeat
 from typing import Any, Final
 
 from remit.errors import BadInput, StoreUnavailable
-from remit.store.engine import Dialect, Row, Wanted
+from remit.store.engine import Cells, Dialect, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 
 __all__ = ["PostgresStore"]
@@ -24,6 +25,8 @@ def _native(statement: str) -> str:
 
 
 class _PostgresReader:
+    dialect: Dialect = "postgresql"
+
     def __init__(self, connection: Any, types: dict[str, dict[str, str]]):
         self._connection = connection
         self._types = types
@@ -102,6 +105,22 @@ class _PostgresTransaction(_PostgresReader):
         if rows:
             self._send(table, *self._unnest(table, columns, rows))
 
+    def insert_columns(self, table: str, cells: Mapping[str, Cells], count: int) -> None:
+        self.flush()
+        kinds = [self._types[table][name] for name in cells]
+        columns = [repeat(cell, count) if isinstance(cell, int | str) else cell for cell in cells.values()]
+        statement = f"copy {table} ({','.join(cells)}) from stdin (format binary)"
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(kinds)
+            for row in zip(*columns, strict=True):
+                copy.write_row(row)
+
+    def update_in(
+        self, table: str, column: str, value: int | str, key: str, keys: Iterable[object], also: str = ""
+    ) -> int:
+        condition = f"{key} = any(?!::{self._types[table][key]}[])" + (f" and {also}" if also else "")
+        return self.execute(f"update {table} set {column} = ? where {condition}", (value, list(keys)))  # noqa: S608
+
     def upsert_many(self, table: str, key: str, columns: str, rows: Sequence[Row]) -> None:
         if rows:
             changes = ",".join(f"{name}=excluded.{name}" for name in columns.replace(" ", "").split(",")[1:])
@@ -152,6 +171,8 @@ class PostgresStore:
         except self._psycopg.Error as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
         self._opened.append(connection)
+        # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
+        connection.execute("set cursor_tuple_fraction = 1")
         return connection
 
     @contextmanager

@@ -7,14 +7,15 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from remit.errors import StoreUnavailable
-from remit.store.engine import Dialect, Row, Wanted
+from remit.store.engine import Cells, Dialect, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 from remit.store.torn import torn_bytes
 
@@ -23,9 +24,13 @@ __all__ = ["SqliteStore"]
 LOCK_WAIT_SECONDS_MAX: Final = 30.0
 LOCK_PAUSE_SECONDS: Final = 0.002
 READ_ROWS: Final = 1024
+STATEMENT_ROWS: Final = 100
+PARAMETERS_MAX: Final = 32_766
 
 
 class _SqliteReader:
+    dialect: Dialect = "sqlite"
+
     def __init__(self, connection: sqlite3.Connection):
         self._connection = connection
 
@@ -59,6 +64,25 @@ class _SqliteTransaction(_SqliteReader):
         marks = ",".join("?" * (columns.count(",") + 1))
         self._connection.executemany(f"insert into {table} ({columns}) values ({marks})", rows)  # noqa: S608
 
+    def insert_columns(self, table: str, cells: Mapping[str, Cells], count: int) -> None:
+        # Several rows a statement: each statement lets go of the interpreter's lock and takes it again, which is dear.
+        shared = [name for name, cell in cells.items() if isinstance(cell, int | str)]
+        own = [name for name in cells if name not in shared]
+        values = [cells[name] for name in shared]
+        rows: list[Sequence[Any]] = [cells[name] for name in own]
+        step = max(1, min(STATEMENT_ROWS, (PARAMETERS_MAX - len(shared)) // max(1, len(own))))
+        for start in range(0, count, step):
+            end = min(start + step, count)
+            parameters = [*values, *chain.from_iterable(zip(*(cell[start:end] for cell in rows), strict=True))]
+            self._connection.execute(_several(table, tuple(shared), tuple(own), end - start), parameters)
+
+    def update_in(
+        self, table: str, column: str, value: int | str, key: str, keys: Iterable[object], also: str = ""
+    ) -> int:
+        condition = f" and {also}" if also else ""
+        statement = f"update {table} set {column} = ? where {key} in (select value from json_each(?)){condition}"  # noqa: S608
+        return self._connection.execute(statement, (value, json.dumps(list(keys)))).rowcount
+
     def upsert_many(self, table: str, key: str, columns: str, rows: Sequence[Row]) -> None:
         marks = ",".join("?" * (columns.count(",") + 1))
         changes = ",".join(f"{name}=excluded.{name}" for name in columns.replace(" ", "").split(",")[1:])
@@ -70,6 +94,17 @@ class _SqliteTransaction(_SqliteReader):
     def delete_in(self, table: str, key: str, keys: Iterable[object]) -> None:
         statement = f"delete from {table} where {key} in (select value from json_each(?))"  # noqa: S608
         self._connection.execute(statement, (json.dumps(list(keys)),))
+
+
+@lru_cache(maxsize=64)
+def _several(table: str, shared: tuple[str, ...], own: tuple[str, ...], count: int) -> str:
+    """A statement that inserts ``count`` rows: first the parameters that all share, then those of each row."""
+    first = ",".join(f"?{number}" for number in range(1, len(shared) + 1))
+    rows = []
+    for row in range(count):
+        start = len(shared) + 1 + row * len(own)
+        rows.append(",".join(filter(None, (first, *(f"?{number}" for number in range(start, start + len(own)))))))
+    return f"insert into {table} ({','.join((*shared, *own))}) values ({'),('.join(rows)})"  # noqa: S608
 
 
 class SqliteStore:

@@ -27,7 +27,7 @@ TABLES: Final = {
     "load": "load,did,mode,state,started,ended,fresh_seconds,trust,spec,cursor,data,tx",
     "quarantine": "qid,did,load,skey,rule,reason,position,raw,state,why,tx_from,tx_to",
     "record": "rid,did,skey,type,salt,kh",
-    "version": "rid,tx_from,tx_to,load,hash",
+    "version": "rid,tx_from,tx_to,load,hash,observed",
     "member": "rid,tx_from,tx_to,eid,how,score_bp",
     "fact": "fid,rid,pid,value,valid_from,valid_to,observed,tx_from,tx_to,load,sc,flags,vh",
     "link": "lid,src,pid,dst,valid_from,valid_to,observed,tx_from,tx_to,load,sc,flags",

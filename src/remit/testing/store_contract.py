@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from remit.errors import RemitError
-from remit.store.engine import Store
+from remit.store.engine import Cells, Store
 
 __all__ = ["STORE_CHECKS"]
 
@@ -70,6 +70,63 @@ def _rows_go_in_and_out(open_store: OpenStore) -> None:
         key: (-4 if key == odd[0] else 2**53 - 1) for key in odd if key not in odd[1:3]
     }
     assert store.read("select key from counter where key = ?", (odd[4],)) == [(odd[4],)]
+    store.close()
+
+
+def _columns_go_in_and_out(open_store: OpenStore) -> None:
+    store, count = open_store(), 2_345  # more rows than go into one statement, and some left over
+    odd = ["plain", "tab\t", "line\n", "back\\slash \\N", "ünï \U0001f600", "", "quote '\""]
+    keys = [f"{number} {odd[number % len(odd)]}" for number in range(count)]
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [("first", 1)])
+        transaction.insert_columns("counter", {"key": keys, "used": range(count)}, count)
+        transaction.insert_columns("erased_key", {"hash": ["none", "of"]}, 2)
+        transaction.insert_columns("erased_key", {"hash": []}, 0)
+        assert transaction.fetch("select count(*) from counter") == [(count + 1,)]
+    wanted = {key: number for number, key in enumerate(keys)} | {"first": 1}
+    assert dict(store.read("select key, used from counter")) == wanted
+    shape: dict[str, Cells] = {"rule": range(count), "key": "one", "rid": 2**53 - 1}
+    blobs = [None if number % 3 else bytes([number % 256, 0, 255]) for number in range(count)]
+    with store.transaction() as transaction:
+        transaction.insert_columns("blocking", shape, count)
+        cells: dict[str, Cells] = {
+            "rid": range(count),
+            "did": 1,
+            "skey": keys,
+            "type": "T",
+            "salt": blobs,
+            "kh": [b"\0x"] * count,
+        }
+        transaction.insert_columns("record", cells, count)
+    assert store.read("select min(rule), max(rule), count(*), min(key), min(rid) from blocking") == [
+        (0, count - 1, count, "one", 2**53 - 1)
+    ]
+    rows = store.read("select skey, salt, kh from record order by rid")
+    assert [row[0] for row in rows] == keys
+    assert [None if row[1] is None else bytes(row[1]) for row in rows] == blobs
+    try:
+        with store.transaction() as transaction:
+            transaction.insert_columns("erased_key", {"hash": ["new", "of"]}, 2)
+    except Exception as error:
+        assert not isinstance(error, AssertionError)
+    else:
+        raise AssertionError("a clash went through")
+    assert store.read("select hash from erased_key order by hash") == [("none",), ("of",)]
+    store.close()
+
+
+def _many_rows_change_at_once(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [(f"k{number}", number) for number in range(3_000)])
+        some = [f"k{number}" for number in range(0, 3_000, 2)]
+        assert transaction.update_in("counter", "used", -1, "key", [*some, "absent"]) == 1_500
+        assert transaction.update_in("counter", "used", 7, "key", ["k0", "k1"], "used = -1") == 1
+        assert transaction.update_in("counter", "used", 7, "key", []) == 0
+        transaction.update_in("counter", "key", "it's", "key", ["k5"])
+    expected = {f"k{number}": number if number % 2 else -1 for number in range(3_000)} | {"k0": 7}
+    expected["it's"] = expected.pop("k5")
+    assert dict(store.read("select key, used from counter")) == expected
     store.close()
 
 
@@ -166,6 +223,8 @@ STORE_CHECKS = {
         _an_exception_rolls_back,
         _a_clash_fails_the_whole,
         _rows_go_in_and_out,
+        _columns_go_in_and_out,
+        _many_rows_change_at_once,
         _bytes_come_back,
         _a_snapshot_stands_still,
         _writers_stand_in_one_order,

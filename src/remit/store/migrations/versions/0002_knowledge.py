@@ -89,6 +89,7 @@ def _graph() -> None:
         _need("tx_to", whole),
         _need("load", whole),
         _need("hash", blob),
+        sa.Column("observed", whole),  # seconds since 1970: when the row says it was so; None: it does not
     )
     op.create_table(
         "member",

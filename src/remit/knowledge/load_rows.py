@@ -1,0 +1,263 @@
+"""Sorting a source's rows before anything is locked: those known to be unchanged cost one hash, others are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import tzinfo
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any, Final
+
+import orjson
+
+from remit.canonical import INTEGER_MAX, canonical_sound
+from remit.connectors.source_reader import SourceRows
+from remit.errors import BadInput, Refused
+from remit.knowledge.cell_kinds import cell_text, moment_seconds
+from remit.knowledge.contract import Broken, Contract
+from remit.knowledge.load_plan import TakenRow
+from remit.knowledge.recordable import recordable
+from remit.knowledge.source_file import TableSpec
+from remit.knowledge.timeline import OPEN
+from remit.store.engine import Reader, Store
+
+__all__ = ["KnownRows", "RowSorter", "raw_row"]
+
+KNOWN_ROWS_MAX: Final = 2_000_000
+"""Up to so many current rows of a data set are held in memory for a full load, about 200 bytes each."""
+RAW_BYTES_MAX: Final = 16_384
+_CELL_LENGTH_MAX: Final = 1_000
+POSITION_LENGTH_MAX: Final = 300
+_SALT: Final = 16
+_CURRENT: Final = (
+    "select r.rid, r.skey, r.salt, v.hash from record r join version v on v.rid = r.rid where r.did = ? and v.tx_to = ?"
+)
+
+
+class KnownRows:
+    """The current rows of a data set for one full load, and which of them it has not seen.
+
+    Where they are few they are read once, else those of each batch are looked up together. A key of which something
+    is held in quarantine is never taken as known, so that a good row closes its entry.
+    """
+
+    def __init__(self, store: Store, did: int):
+        self._store, self._did = store, did
+        self._rows: dict[str, bytes] | None = None
+        self._seen = bytearray()
+        with store.snapshot() as reader:
+            held = reader.fetch("select distinct skey from quarantine where did = ? and tx_to = ?", (did, OPEN))
+            self._held = {key for (key,) in held}
+            if reader.fetch("select count(*) from record where did = ?", (did,))[0][0] <= KNOWN_ROWS_MAX:
+                self._rows = {
+                    skey: salt + row_hashed for _, skey, salt, row_hashed in reader.stream(_CURRENT, (did, OPEN))
+                }
+                self._rows.update((key, b"") for key in self._held & self._rows.keys())
+            else:
+                self._seen = bytearray(reader.fetch("select max(rid) + 1 from record")[0][0])
+
+    def among(self, keys: Iterable[str], waiting: Collection[str]) -> dict[str, bytes]:
+        """Return salt and hash of rows, those of ``keys`` among them; what is taken out of it counts as seen.
+
+        ``waiting`` are keys of which a row waits to be written, so that what is stored is not how they are.
+        """
+        if self._rows is not None:
+            return self._rows
+        with self._store.snapshot() as reader:
+            found = {rid: (skey, salt) for rid, skey, salt in self._records(reader, keys)}
+            versions = reader.fetch_in("version", "rid,hash", "rid", list(found), f"tx_to = {OPEN}") if found else []
+        self.mark(found)
+        known = {found[rid][0]: found[rid][1] + row_hashed for rid, row_hashed in versions}
+        return {key: value for key, value in known.items() if key not in self._held and key not in waiting}
+
+    def _records(self, reader: Reader, keys: Iterable[str]) -> list[tuple[Any, ...]]:
+        return reader.fetch_in("record", "rid,skey,salt", "skey", list(keys), f"did = {self._did}")
+
+    def take_out(self, key: str) -> None:
+        """Count ``key`` as seen."""
+        if self._rows is not None:
+            self._rows.pop(key, None)
+
+    def mark(self, rids: Iterable[int]) -> None:
+        """Count records as seen."""
+        for rid in rids:
+            if rid < len(self._seen):
+                self._seen[rid] = 1
+
+    def unseen(self, size: int) -> Iterator[list[str]]:
+        """Yield the keys of current rows that were not seen, ``size`` at a time, in an order that does not vary."""
+        if self._rows is not None:
+            keys = sorted(self._rows)
+            yield from (keys[start : start + size] for start in range(0, len(keys), size))
+            return
+        some: list[str] = []
+        with self._store.snapshot() as reader:
+            for rid, skey, _, _ in reader.stream(f"{_CURRENT} order by r.rid", (self._did, OPEN)):
+                if rid < len(self._seen) and not self._seen[rid]:
+                    some.append(skey)
+                    if len(some) == size:
+                        yield some
+                        some = []
+        if some:
+            yield some
+
+
+class RowSorter:
+    """Sorts the rows of one load: `sort` returns those that must be looked at under the lock."""
+
+    def __init__(
+        self, spec: TableSpec, contract: Contract, zone: tzinfo, fingerprint: bytes, known: KnownRows | None = None
+    ):
+        self._spec, self._contract, self._zone, self._known = spec, contract, zone, known
+        self._whole = fingerprint
+        self._columns: tuple[str, ...] | None = None
+        self._pick: Callable[[Sequence[object]], object] = _one(0)
+        self._keys: list[int] = []
+        self._fingerprint = fingerprint
+        self._absent: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+        self._required = set(spec.key) | {fact.column for fact in spec.facts if fact.required}
+        self._required |= {link.column for link in spec.links if link.required}
+        self.unchanged = 0
+
+    def bind(self, rows: SourceRows) -> None:
+        """Get ready for the columns that rows come in.
+
+        Raises:
+            Refused: a mapped column that must be there is missing, or stands twice.
+        """
+        if rows.columns == self._columns:
+            return
+        missing = [column for column in self._spec.columns if column not in rows.columns]
+        needed = sorted(self._required.intersection(missing))
+        if needed:
+            names = ", ".join(repr(column)[:80] for column in needed[:10])
+            raise Refused(f"{rows.where}: has no column {names}, which every row of {self._spec.dataset} needs")
+        try:
+            self._contract.positions(rows.columns)
+        except BadInput as error:
+            raise Refused(f"{rows.where}: {error}") from None
+        self._columns = rows.columns
+        places = [rows.columns.index(column) for column in self._spec.columns if column not in missing]
+        self._pick = itemgetter(*places) if len(places) > 1 else _one(places[0])
+        self._keys = [rows.columns.index(column) for column in self._spec.key]
+        # What a row was read without is part of how it was read: with the column back, it is read anew.
+        person = self._whole + repr(missing).encode() if missing else b""
+        self._fingerprint = blake2b(person, digest_size=16).digest() if missing else self._whole
+        self._absent = (
+            frozenset(at for at, fact in enumerate(self._spec.facts) if fact.column in missing),
+            frozenset(at for at, link in enumerate(self._spec.links) if link.column in missing),
+        )
+
+    def sort(self, batch: SourceRows, waiting: Collection[str]) -> list[TakenRow]:
+        """Return the rows of ``batch`` that are not known to be unchanged, checked; count the others."""
+        self.bind(batch)
+        keys = self._quick_keys(batch.rows)
+        known = {} if self._known is None else self._known.among(filter(None, keys), waiting)
+        taken: list[TakenRow] = []
+        ops, problems, pick, fingerprint = batch.ops, batch.problems, self._pick, self._fingerprint
+        for index, (row, key) in enumerate(zip(batch.rows, keys, strict=True)):
+            if index in problems or (ops is not None and ops[index] == "d"):
+                taken.append(self._odd(batch, index))
+                continue
+            data = _row_bytes(pick, row)
+            entry = known.pop(key, None)
+            # The same as `row_hash`, written out: this line is most of what reloading an unchanged row costs.
+            if entry and blake2b(data, key=entry[:_SALT], digest_size=16, person=fingerprint).digest() == entry[_SALT:]:
+                self.unchanged += 1
+            else:
+                taken.append(self._check(batch, index, data))
+        if self._known is not None:
+            for taken_row in taken:
+                self._known.take_out(taken_row.key)
+        return taken
+
+    def _quick_keys(self, rows: Sequence[Sequence[object]]) -> list[str]:
+        """Keys that are most likely those of the contract; where one is not, the row is checked and found then."""
+        if len(self._keys) == 1:
+            place = self._keys[0]
+            return [str(row[place]) if place < len(row) else "" for row in rows]
+        return ["|".join([str(row[place]) for place in self._keys if place < len(row)]) for row in rows]
+
+    def _check(self, batch: SourceRows, index: int, data: bytes) -> TakenRow:
+        row = batch.rows[index]
+        result = self._contract.check(row)
+        if isinstance(result, Broken):
+            position = recordable(batch.position(index), POSITION_LENGTH_MAX)
+            raw = raw_row(batch.columns, row, self._spec.columns)
+            return TakenRow(result.key, None, data, self._fingerprint, self._absent, position, result, raw)
+        if result.deleted:
+            return TakenRow(result.key, None, data, self._fingerprint, self._absent, gone=True, moment=result.observed)
+        return TakenRow(result.key, result, data, self._fingerprint, self._absent)
+
+    def _odd(self, batch: SourceRows, index: int) -> TakenRow:
+        """A row that could not be read as one, or one that says that its record is gone."""
+        row, problem = batch.rows[index], batch.problems.get(index)
+        key = self._contract.key_of([*row, *[None] * (len(batch.columns) - len(row))])
+        name = key if isinstance(key, str) else ""
+        if problem is None and isinstance(key, str):
+            # Whatever else of the row that is gone may be broken, when it went counts.
+            column = self._spec.observed or self._spec.changed
+            place = batch.columns.index(column) if column in batch.columns else len(row)
+            moment = moment_seconds(row[place], self._zone) if place < len(row) else None
+            return TakenRow(key, None, b"", self._fingerprint, self._absent, gone=True, moment=moment)
+        broken = (
+            key
+            if problem is None and isinstance(key, Broken)
+            else Broken(name, "row", "", recordable(problem or "", 200))
+        )
+        position = recordable(batch.position(index), POSITION_LENGTH_MAX)
+        raw = raw_row(batch.columns, row, self._spec.columns, batch.raw.get(index))
+        return TakenRow(name, None, b"", self._fingerprint, self._absent, position, broken, raw)
+
+
+def _one(place: int) -> Callable[[Sequence[object]], object]:
+    return lambda row: (row[place],)
+
+
+def _row_bytes(pick: Callable[[Sequence[object]], object], row: Sequence[object]) -> bytes:
+    """The mapped cells of a row as bytes: equal rows give equal bytes, others do not."""
+    try:
+        cells = pick(row)
+    except IndexError:  # cut short: whatever there is
+        cells = tuple(row)
+    try:
+        return orjson.dumps(cells, default=str)
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return b"\xff" + ascii(cells).encode()
+
+
+def raw_row(columns: Sequence[str], row: Sequence[object], mapped: Sequence[str], written: str | None = None) -> str:
+    """Return a row that is held back as canonical JSON, at most 16 kB: ``columns`` and ``cells`` side by side.
+
+    ``written`` is the row as its source wrote it, where it could not be read as one. What is too long is cut, which
+    ``cut`` says: first columns that are not mapped go, then the ends of long cells.
+    """
+    names = [_plain(column) for column in columns[: len(row)]]
+    names += [f"+{place}" for place in range(len(names), len(row))]
+    whole: dict[str, object] = {"cells": [_plain(cell) for cell in row], "columns": names}
+    if written is not None:
+        whole["written"] = _plain(written)
+    data = canonical_sound(whole)
+    if len(data) <= RAW_BYTES_MAX:
+        return data.decode()
+    pairs = [(name, cell) for name, cell in zip(names, row, strict=True) if name in mapped]
+    length = _CELL_LENGTH_MAX
+    while True:
+        cut: dict[str, object] = {"columns": [name for name, _ in pairs], "cut": True}
+        cut["cells"] = [cell[:length] if isinstance(cell, str) else cell for cell in map(_plain, (c for _, c in pairs))]
+        if written is not None:
+            cut["written"] = _plain(written[:length])
+        data = canonical_sound(cut)
+        if len(data) <= RAW_BYTES_MAX or not pairs:
+            return data.decode()
+        length //= 2
+        if not length:
+            pairs = pairs[: len(pairs) // 2]
+
+
+def _plain(cell: object) -> bool | int | str | None:
+    if cell is None or isinstance(cell, bool) or (type(cell) is int and abs(cell) <= INTEGER_MAX):
+        return cell
+    text = cell_text(cell)
+    text = repr(cell)[:_CELL_LENGTH_MAX] if text is None else text
+    return recordable(text, RAW_BYTES_MAX)

@@ -1,0 +1,360 @@
+"""Writing rows under the head lock: what they say is compared with what is known, and only the difference is written.
+
+Rows of one call have different keys. All of it stands in the commit of the one event that names its root.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from remit.knowledge.commitment import SALT_BYTES, key_commitment
+from remit.knowledge.contract import Checked
+from remit.knowledge.fact_columns import FactColumns, Said
+from remit.knowledge.fact_flags import AHEAD, LATE
+from remit.knowledge.held_rows import HeldRow, hold_rows, supersede
+from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, LoadPlan, TakenRow, row_hash
+from remit.knowledge.pepper import erased_hash, read_pepper
+from remit.knowledge.roots import root_of
+from remit.knowledge.timeline import OPEN
+from remit.store.engine import Cells, Transaction
+
+__all__ = ["ERASED", "Written", "close_records", "write_rows"]
+
+ERASED: Final = "erased"
+"""The rule under which rows of erased subjects are held back."""
+_ERASED_KEY: Final = "erased/"
+_CERTAIN_BP: Final = 10_000
+_SALTS_AT_ONCE: Final = 64
+
+
+@dataclass(slots=True)
+class Written:
+    """What one call wrote. ``root`` is empty when it wrote nothing. ``rids`` are records that were there before."""
+
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    root: str = ""
+    rids: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Record:
+    rid: int
+    type: str
+    salt: bytes | None
+    hash: bytes | None = None
+    """None: there is no current version."""
+    observed: int | None = None
+
+
+class _Change(NamedTuple):
+    row: TakenRow
+    checked: Checked
+    record: _Record
+    late: bool
+
+
+def write_rows(transaction: Transaction, seq: int, plan: LoadPlan, rows: Sequence[TakenRow]) -> Written:
+    """Write what ``rows`` say, as the batch at ``seq``; the caller appends its event there if there is a root."""
+    return _Batch(transaction, seq, plan).write(rows)
+
+
+def close_records(transaction: Transaction, seq: int, plan: LoadPlan, keys: Iterable[str], before: int) -> Written:
+    """Close the records of ``keys`` that the source no longer has, as the batch at ``seq``.
+
+    A record whose version is not from before ledger size ``before`` was written by somebody else since, and stays.
+    """
+    batch = _Batch(transaction, seq, plan)
+    batch.look_up(keys)
+    rids = {record.rid for record in batch.records.values() if record.hash is not None}
+    for rid, tx_from in transaction.fetch_in("version", "rid,tx_from", "rid", sorted(rids), f"tx_to = {OPEN}"):
+        if tx_from < before:
+            batch.closing.append(rid)
+    batch.written.counts["closed"] = len(batch.closing)
+    return batch.finish()
+
+
+class _Batch:
+    """The rows of one batch, from looking up what is known of them to inserting what they change."""
+
+    def __init__(self, transaction: Transaction, seq: int, plan: LoadPlan):
+        self.transaction, self.seq, self.plan = transaction, seq, plan
+        self.written = Written()
+        self.records: dict[str, _Record] = {}
+        self.closing: list[int] = []
+        self.changes: list[_Change] = []
+        self.versions: list[tuple[int, bytes, int | None]] = []
+        self.new_records: list[tuple[int, int, str, str, bytes, bytes]] = []
+        self.replaced: list[int] = []
+        self.typed: list[int] = []
+        self.good: list[str] = []
+        self.held: list[HeldRow] = []
+        self.salts: list[bytes] = []
+        self.blocked: dict[tuple[int, str], str] = {}
+        self.facts = FactColumns("fact", plan.pids, plan.scopes)
+        self.links = FactColumns("link", plan.link_pids, plan.link_scopes)
+        found = transaction.fetch("select (select max(rid) from record), (select max(fid) from fact)")[0]
+        self.next_rid, self.next_fid = (0 if number is None else number for number in found)
+        self.next_lid = transaction.fetch("select coalesce(max(lid), 0) from link")[0][0]
+
+    def write(self, rows: Sequence[TakenRow]) -> Written:
+        self.written.counts["read"] = len(rows)
+        self.look_up(row.key for row in rows if row.key)
+        self._block((self.plan.did, row.key) for row in rows if row.key and row.key not in self.records)
+        gone_since = self._gone_since(rows)
+        for row in rows:
+            self._judge(row, gone_since)
+        targets = self._targets()
+        changing = [change.record.rid for change in self.changes if change.record.hash is not None]
+        if changing:
+            self.facts.read_known(self.transaction, changing)
+            self.links.read_known(self.transaction, changing)
+        moments = self._moments()
+        for change in self.changes:
+            self._apply(change, targets, moments)
+        return self.finish()
+
+    def look_up(self, keys: Iterable[str]) -> None:
+        """Read the records of ``keys`` with their current versions."""
+        plan, transaction = self.plan, self.transaction
+        rows = transaction.fetch_in("record", "rid,skey,type,salt", "skey", list(keys), f"did = {plan.did}")
+        by_rid = {rid: _Record(rid, type_name, salt) for rid, _, type_name, salt in rows}
+        self.records = {skey: by_rid[rid] for rid, skey, _, _ in rows}
+        if by_rid:
+            versions = transaction.fetch_in("version", "rid,hash,observed", "rid", list(by_rid), f"tx_to = {OPEN}")
+            for rid, row_hashed, observed in versions:
+                by_rid[rid].hash, by_rid[rid].observed = row_hashed, observed
+            self.written.rids = list(by_rid)
+
+    def _block(self, keys: Iterable[tuple[int, str]]) -> None:
+        """Find out which keys belong to erased subjects and must not come back."""
+        if not self.transaction.fetch("select hash from erased_key limit 1"):
+            return
+        pepper = read_pepper(self.transaction)
+        if pepper is None:
+            return
+        hashes = {erased_hash(pepper, did, key): (did, key) for did, key in keys}
+        for (blocked,) in self.transaction.fetch_in("erased_key", "hash", "hash", list(hashes)):
+            self.blocked[hashes[blocked]] = blocked
+
+    def _gone_since(self, rows: Sequence[TakenRow]) -> dict[int, int]:
+        """Of records that are closed: the last moment that was known of them, for change events that come late."""
+        gone = [record.rid for record in self.records.values() if record.hash is None] if self.plan.events else []
+        result: dict[int, int] = {}
+        if gone:
+            moments = self.transaction.fetch_in("version", "rid,observed", "rid", gone, "observed is not null")
+            for rid, observed in moments:
+                result[rid] = max(observed, result.get(rid, observed))
+        return result
+
+    def _judge(self, row: TakenRow, gone_since: dict[int, int]) -> None:
+        counts, record = self.written.counts, self.records.get(row.key)
+        blocked = self.blocked.get((self.plan.did, row.key))
+        if blocked is not None or row.key.startswith(_ERASED_KEY):
+            self._hold_erased(row, blocked or "")
+        elif row.broken is not None:
+            counts["bad"] += 1
+            self.held.append(HeldRow(row.key, row.broken.rule, row.broken.reason, row.position, row.raw))
+        elif row.gone:
+            self._judge_gone(row, record)
+        elif record is not None and record.hash is not None and self._is_same(row, record):
+            counts["unchanged"] += 1
+            self.good.append(row.key)
+        elif row.checked is not None:
+            self._judge_change(row, row.checked, record, gone_since)
+
+    def _hold_erased(self, row: TakenRow, hashed: str) -> None:
+        self.written.counts["bad"] += 1
+        reason = "its subject was erased" if hashed else f"a key must not begin with {_ERASED_KEY}"
+        self.held.append(HeldRow(f"{_ERASED_KEY}{hashed}", ERASED, reason, row.position, None))
+
+    def _is_same(self, row: TakenRow, record: _Record) -> bool:
+        return record.salt is not None and row_hash(record.salt, row.data, row.fingerprint) == record.hash
+
+    def _judge_gone(self, row: TakenRow, record: _Record | None) -> None:
+        self.written.counts["deleted"] += 1
+        if record is None or record.hash is None:
+            return
+        if row.moment is not None and record.observed is not None and row.moment < record.observed:
+            self.written.counts["late"] += 1
+            return
+        self.good.append(row.key)
+        self.closing.append(record.rid)
+        self.written.counts["closed"] += 1
+
+    def _judge_change(
+        self, row: TakenRow, checked: Checked, record: _Record | None, gone_since: dict[int, int]
+    ) -> None:
+        counts, moment = self.written.counts, checked.observed
+        self.good.append(row.key)
+        if record is None:
+            record = self.records[row.key] = self._new_record(self.plan.did, row.key, self.plan.type)
+        elif record.type == "":
+            self.typed.append(record.rid)
+        if record.hash is None and moment is not None and moment <= gone_since.get(record.rid, moment - 1):
+            counts["late"] += 1
+            counts["unchanged"] += 1
+            return
+        late = moment is not None and record.observed is not None and moment < record.observed
+        counts["late"] += late
+        if not late:
+            counts["new" if record.hash is None else "changed"] += 1
+        self.changes.append(_Change(row, checked, record, late))
+
+    def _new_record(self, did: int, key: str, type_name: str) -> _Record:
+        self.next_rid += 1
+        if not self.salts:
+            drawn = self.plan.random(SALT_BYTES * _SALTS_AT_ONCE)
+            self.salts = [drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES)]
+        salt = self.salts.pop()
+        self.new_records.append((self.next_rid, did, key, type_name, salt, key_commitment(salt, key)))
+        return _Record(self.next_rid, type_name, salt)
+
+    def _targets(self) -> dict[tuple[int, str], int | None]:
+        """Find the records that the rows link to, and make a placeholder for each that is not loaded yet.
+
+        None stands for a record that was erased: no placeholder brings its key back.
+        """
+        plan = self.plan
+        wanted: dict[int, dict[str, str]] = {}
+        for change in self.changes:
+            for place_, key in enumerate(change.checked.links):
+                if key is not None:
+                    wanted.setdefault(plan.link_dids[place_], {}).setdefault(key, plan.link_types[place_])
+        result: dict[tuple[int, str], int | None] = {}
+        for did, keys in wanted.items():
+            found = self.transaction.fetch_in("record", "skey,rid", "skey", list(keys), f"did = {did}")
+            result.update(((did, skey), rid) for skey, rid in found)
+            if did == plan.did:
+                result.update(((did, key), self.records[key].rid) for key in keys if key in self.records)
+            missing = [(did, key) for key in keys if (did, key) not in result]
+            self._block(missing)
+            for _, key in missing:
+                closed = (did, key) in self.blocked or key.startswith(_ERASED_KEY)
+                result[did, key] = None if closed else self._new_record(did, key, keys[key]).rid
+        return result
+
+    def _moments(self) -> dict[int, list[int]]:
+        """Of records with a late row: all moments at which something was known of them."""
+        rids = [change.record.rid for change in self.changes if change.late]
+        result: dict[int, list[int]] = defaultdict(list)
+        if rids:
+            rows = self.transaction.fetch_in("version", "rid,observed", "rid", rids, "observed is not null")
+            for rid, observed in rows:
+                result[rid].append(observed)
+        return result
+
+    def _said(self, change: _Change, moments: dict[int, list[int]]) -> tuple[Said, int | None]:
+        """When a row's values hold; and the moment it was so, no later than the load (None: it does not say)."""
+        row, checked, record, late = change
+        started, moment = self.plan.started, checked.observed
+        ahead = moment is not None and moment > started + AHEAD_SECONDS_MAX
+        self.written.counts["ahead"] += ahead
+        known_at = None if moment is None else min(moment, started)
+        begin = checked.valid_from if checked.valid_from is not None else started if known_at is None else known_at
+        until = None
+        if late and known_at is not None and checked.valid_from is None:
+            until = min((known for known in moments[record.rid] if known > known_at), default=None)
+        flags = row.flags | (AHEAD if ahead else 0) | (LATE if late else 0)
+        end = OPEN if checked.valid_to is None else checked.valid_to
+        begin = min(begin, end - 1)  # a row may say that it ended before it was seen, and not since when it was so
+        return Said(begin, end, started if moment is None else moment, flags, late, until), known_at
+
+    def _apply(
+        self, change: _Change, targets: dict[tuple[int, str], int | None], moments: dict[int, list[int]]
+    ) -> None:
+        row, checked, record, late = change
+        plan, rid, salt = self.plan, record.rid, record.salt
+        assert salt is not None, "an erased record is never found by its key"
+        said, known_at = self._said(change, moments)
+        linked = [
+            None if key is None else targets[did, key] for did, key in zip(plan.link_dids, checked.links, strict=True)
+        ]
+        if record.hash is None:
+            self.facts.add_all(rid, checked.values, said, salt)
+            self.links.add_all(rid, linked, said, salt)
+        else:
+            kept = self._kept_erased(rid, linked, checked.links)
+            different = self.facts.compare(rid, checked.values, said, row.absent[0], salt)
+            different |= self.links.compare(rid, linked, said, row.absent[1] | kept, salt)
+            if late:
+                self.written.counts["changed" if different else "unchanged"] += 1
+                return
+            self.replaced.append(rid)
+        self.versions.append((rid, row_hash(salt, row.data, row.fingerprint), known_at))
+
+    def _kept_erased(self, rid: int, linked: Sequence[int | None], keys: Sequence[str | None]) -> frozenset[int]:
+        """The places of links that stay as they are: the row still names a key that was erased since."""
+        lost = [at for at, key in enumerate(keys) if key is not None and linked[at] is None]
+        known = self.links.known_values(rid) if lost else []
+        if not known:
+            return frozenset()
+        far = [value for _, value in known]
+        erased = {rid for rid, salt in self.transaction.fetch_in("record", "rid,salt", "rid", far) if salt is None}
+        pids = {pid for pid, value in known if value in erased}
+        return frozenset(at for at in lost if self.plan.link_pids[at] in pids)
+
+    def finish(self) -> Written:
+        """Insert and close everything, and work out the root."""
+        transaction, seq, plan, written = self.transaction, self.seq, self.plan, self.written
+        superseded = supersede(transaction, seq, plan.did, self.good)
+        held = hold_rows(transaction, seq, plan.did, plan.load, self.held)
+        if self.closing:
+            self.facts.close_all(transaction, self.closing)
+            self.links.close_all(transaction, self.closing)
+        closed = sorted({*self.closing, *self.replaced})
+        if self.typed:
+            transaction.update_in("record", "type", plan.type, "rid", self.typed)
+        sections: dict[str, Sequence[Sequence[object]]] = {}
+        if closed:
+            rows = transaction.fetch_in("version", "rid,tx_from", "rid", closed, f"tx_to = {OPEN}")
+            sections["closed version"] = list(zip(*sorted(rows), strict=True))
+            transaction.update_in("version", "tx_to", seq, "rid", closed, f"tx_to = {OPEN}")
+        self._insert_records(sections)
+        sections["fact"] = self.facts.write(transaction, self.next_fid + 1, seq, plan.load)
+        sections["link"] = self.links.write(transaction, self.next_lid + 1, seq, plan.load)
+        sections["closed fact"], sections["closed link"] = [sorted(self.facts.closed)], [sorted(self.links.closed)]
+        written.counts["facts"], written.counts["links"] = len(self.facts), len(self.links)
+        if superseded or held or any(columns and len(columns[0]) for columns in sections.values()):
+            written.root = root_of(seq, sections)
+        return written
+
+    def _insert_records(self, sections: dict[str, Sequence[Sequence[object]]]) -> None:
+        transaction, seq, plan = self.transaction, self.seq, self.plan
+        if self.new_records:
+            count = len(self.new_records)
+            rids, dids, keys, types, salts, kept = zip(*self.new_records, strict=True)
+            record: dict[str, Cells] = {
+                "rid": rids,
+                "did": dids,
+                "skey": keys,
+                "type": types,
+                "salt": salts,
+                "kh": kept,
+            }
+            transaction.insert_columns("record", record, count)
+            member: dict[str, Cells] = {
+                "rid": rids,
+                "eid": rids,
+                "tx_from": seq,
+                "tx_to": OPEN,
+                "how": "self",
+                "score_bp": _CERTAIN_BP,
+            }
+            transaction.insert_columns("member", member, count)
+            sections["record"] = [rids, rids, [_CERTAIN_BP] * count, dids, kept]
+        if self.versions:
+            count = len(self.versions)
+            rids, hashes, moments = zip(*sorted(self.versions), strict=True)
+            cells: dict[str, Cells] = {
+                "rid": rids,
+                "tx_from": seq,
+                "tx_to": OPEN,
+                "load": plan.load,
+                "hash": hashes,
+                "observed": moments,
+            }
+            transaction.insert_columns("version", cells, count)
+            sections["version"] = [rids, [plan.load] * count, hashes, moments, [plan.did] * count, [plan.type] * count]

@@ -1,0 +1,130 @@
+"""Random loads of every mode against a plain dict; what was known at each ledger size stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from unittest.mock import patch
+
+import orjson
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.knowledge.plain_load import COLUMNS, OPEN, PlainRow, PlainSource, Values, a_plain_source, known_values
+
+from remit.errors import Unreachable
+from remit.knowledge.load_table import load_table
+from remit.knowledge.roots import batch_root, batch_roots
+from remit.ledger.journal import Journal
+from remit.store.engine import Reader, Store
+from remit.testing.knowledge_stand_ins import ListReader
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LATER = int(NOW.timestamp()) + 1_000_000
+names = count()
+
+rows = st.builds(
+    PlainRow,
+    key=st.sampled_from(["k1", "k2", "k3", "k4", ""]),
+    minute=st.integers(1, 9),
+    name=st.sampled_from(["Ann", "Bo", ""]),
+    amount=st.sampled_from(["1", "2", "", "x"]),
+    boss=st.sampled_from(["k1", "k5", ""]),
+    gone=st.sampled_from([False, False, False, True]),
+)
+loads = st.tuples(
+    st.sampled_from(["full", "full", "incremental", "events"]),
+    st.lists(rows, max_size=6),
+    st.integers(0, 2**16),  # seed of the ops
+    st.one_of(st.none(), st.none(), st.integers(0, 5)),  # fails after so many rows
+    st.integers(1, 3),  # rows a batch of the reader
+    st.integers(1, 4),  # rows a commit
+    st.booleans(),  # hold the known rows in memory
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(loads, min_size=1, max_size=6))
+def test_loads_give_what_a_dict_gives(store: Store, journal: Journal, history: list) -> None:  # type: ignore[type-arg]
+    source = a_plain_source(f"s{next(names)}")
+    dataset, plain = f"{source.name}.person", PlainSource()
+    kept: list[tuple[int, dict[str, Values]]] = []
+    for hour, (mode, given_rows, seed, fails, batch, commit, ahead) in enumerate(history):
+        drawn = Random(seed)
+        ops = "".join(drawn.choice("uud") for _ in given_rows) if mode == "events" else None
+        seen = given_rows
+        if mode == "incremental" and plain.cursor is not None:
+            seen = [row for row in given_rows if str(row.cells()[1]) >= plain.cursor]
+        fails_after = None if fails is None or fails >= len(seen) else fails
+        plain.load(seen[:fails_after], mode, ops, fails_after is None)
+        reader = ListReader(
+            {"person": (COLUMNS, [row.cells() for row in given_rows])},
+            ops={"person": ops} if ops is not None else None,
+            batch=batch,
+            fail_after=fails_after,
+            failure=Unreachable("cut") if fails_after is not None else None,
+        )
+        before = store.read("select coalesce(max(fid), 0) from fact")[0][0]
+        with patch("remit.knowledge.load_rows.KNOWN_ROWS_MAX", 2_000_000 if ahead else 0):
+            report = load_table(
+                journal, store, source, "person", reader, mode="auto" if mode == "events" else mode,
+                now=NOW + timedelta(hours=hour), batch_rows=commit,
+            )  # fmt: skip
+        counts = report.counts
+        assert report.state == ("ok" if fails_after is None else "failed"), report
+        assert report.mode == mode or fails_after == 0
+        assert counts["read"] == len(seen[:fails_after])
+        assert counts["read"] == sum(counts[name] for name in ("new", "changed", "unchanged", "deleted", "bad"))
+        assert counts["facts"] == store.read("select coalesce(max(fid), 0) from fact")[0][0] - before
+        with store.snapshot() as now:
+            size = now.fetch("select size from head")[0][0]
+            found = known_values(now, dataset, size, LATER)
+            assert found == plain.values, (mode, given_rows)
+            kept.append((size, found))
+            _holds(now, dataset, report.load, counts)
+    with store.snapshot() as now:
+        for size, found in kept:
+            assert known_values(now, dataset, size, LATER) == found, "what was known then has changed"
+        _roots_hold(now)
+
+
+def _holds(reader: Reader, dataset: str, load: int, counts: Mapping[str, int]) -> None:
+    """What must be so after every load, whatever it loaded."""
+    for table, number, owner in (("fact", "fid", "rid"), ("link", "lid", "src")):
+        overlapping = reader.fetch(
+            f"select a.{number} from {table} a join {table} b on a.{owner} = b.{owner} and a.pid = b.pid and "
+            f"a.{number} < b.{number} and a.valid_from < b.valid_to and b.valid_from < a.valid_to "
+            f"where a.tx_to = {OPEN} and b.tx_to = {OPEN}"
+        )
+        assert overlapping == []
+        assert reader.fetch(f"select {number} from {table} where tx_from >= tx_to or valid_from >= valid_to") == []
+    double = reader.fetch(
+        "select q.skey, q.raw from quarantine q join dataset d on d.did = q.did where d.name = ? and q.state = 'open' "
+        "group by q.skey, q.raw having count(*) > 1",
+        (dataset,),
+    )
+    assert double == []
+    said: dict[str, int] = {}
+    for (body,) in reader.fetch("select body from event where kind = 'source.batch'"):
+        data = orjson.loads(body)["data"]
+        if data["load"] == load:
+            for name, value in data["counts"].items():
+                said[name] = said.get(name, 0) + value
+    for name in ("new", "changed", "closed", "facts", "links"):
+        assert said.get(name, 0) == counts[name], "the events of a load add up to its report"
+
+
+def _roots_hold(reader: Reader) -> None:
+    bodies = reader.fetch("select seq, body from event where kind = 'source.batch'")
+    said = {seq: orjson.loads(body)["data"]["root"] for seq, body in bodies}
+    found = dict(batch_roots(reader))
+    assert {seq: root for seq, root in said.items() if seq in found} == found
+    assert len({root for seq, root in said.items() if seq not in found}) <= len(said)
+    for seq in [*said][-5:]:
+        assert batch_root(reader, seq) == said[seq]

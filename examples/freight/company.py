@@ -1,4 +1,4 @@
-"""The sample company: its five systems started, its clock moved, its secrets made for this run."""
+"""The sample company: its ten systems started, its clock moved, its secrets made for this run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .clock import read_day, write_day
 from .prices import LanePrices
 from .story import read_shipments, story_shipments
 from .systems.contracts import ContractBook, contracts_url
+from .systems.office import billing_url, write_office
 from .systems.safety import HoldExport
 
 __all__ = ["TEMPLATE", "Company", "start_company"]
@@ -26,13 +27,15 @@ __all__ = ["TEMPLATE", "Company", "start_company"]
 TEMPLATE: Final = Path(__file__).parent / "company"
 """The company's folder as ADR 2 describes it, to be copied."""
 
-_SERVICES: Final = ("orders", "carrier", "finance")
+_SERVICES: Final = ("orders", "carrier", "finance", "crm")
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _ROOT: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]
 
 
 class Company:
-    """Five running systems. ``environment`` is what the files in `TEMPLATE` ask for."""
+    """Ten systems: four services, two databases and four that drop files. ``environment`` is what the files in
+    `TEMPLATE` ask for.
+    """
 
     def __init__(
         self,
@@ -102,14 +105,17 @@ def start_company(directory: Path) -> Company:
         "CARRIER_KEY": secrets.token_urlsafe(24),
         "FINANCE_USER": "remit",
         "FINANCE_SECRET": secrets.token_urlsafe(24),
+        "CRM_KEY": secrets.token_urlsafe(24),
     }
     processes = {name: _spawn(name, directory, given) for name in _SERVICES}
     shipments = read_shipments()
-    orders = [shipment.order for shipment in story_shipments(shipments)]
+    told = story_shipments(shipments)
+    orders = [shipment.order for shipment in told]
+    write_office(directory, told)
     company = Company(
         directory,
         processes,
-        given | {"CONTRACTS_URL": contracts_url(directory), "SAFETY_FOLDER": str(directory / "safety")},
+        given | _places(directory),
         ContractBook(directory, LanePrices(shipments), tuple(sorted({order.country for order in orders}))),
         HoldExport(directory / "safety", orders),
     )
@@ -124,6 +130,18 @@ def start_company(directory: Path) -> Company:
         company.stop()
         raise
     return company
+
+
+def _places(directory: Path) -> dict[str, str]:
+    return {
+        "CONTRACTS_URL": contracts_url(directory),
+        "SAFETY_FOLDER": str(directory / "safety"),
+        "BILLING_URL": billing_url(directory),
+        "TICKETS_FOLDER": str(directory / "tickets"),
+        "MAIL_BOX": str(directory / "supply.mbox"),
+        "STOCK_FILE": str(directory / "stock.parquet"),
+        "STAFF_FILE": str(directory / "staff.csv"),
+    }
 
 
 def _spawn(name: str, directory: Path, given: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""The freight story: five systems, one agent, three people, and remit between them.
+"""The freight story: ten systems, one agent, three people, and remit between them.
 
     python -m examples.freight.demo [--dir D] [--orders N] [--json]
 
@@ -36,6 +36,12 @@ from .story import CUT_DAY, Order, Shipment, read_shipments, story_shipments
 __all__ = ["Summary", "main", "play"]
 
 AT_ONCE: Final = 16
+LOADED_EVERY_DAYS: Final = {
+    "erp.order": 1, "safety.hold": 1, "contracts.term": 30, "billing.customer": 365,
+    "billing.invoice": 365, "crm.account": 365, "hr.person": 365, "tickets.ticket": 365, "mail.message": 365,
+    "warehouse.stock": 365,
+}  # fmt: skip
+"""How often each table is loaded, at least; what an action finds stale is loaded again besides."""
 
 
 @dataclass(slots=True)
@@ -59,6 +65,7 @@ class Summary:
     spent_minor: int = 0
     cap_minor: int = 0
     budgets_refusing: int = 0
+    loads: dict[str, int] = field(default_factory=dict)
     waiting: int = 0
     uncertain: int = 0
     events: int = 0
@@ -75,8 +82,13 @@ class Story:
     def __init__(self, company: Company, control: Control, agent: CarrierChoice, shipments: Sequence[Shipment]):
         self._company, self._control, self._agent = company, control, agent
         self._shipments = {shipment.order.id: shipment for shipment in shipments}
+        self._by_day: dict[date, list[Order]] = {}
+        for shipment in shipments:
+            self._by_day.setdefault(shipment.order.booked_on, []).append(shipment.order)
         self._matures: list[tuple[date, str, str]] = []
+        self._loaded: dict[str, date] = {}
         self.denials: Counter[str] = Counter()
+        self.loads: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Take up what an earlier run left: bookings whose outcome is not on record yet."""
@@ -89,19 +101,32 @@ class Story:
         """Play one day: the agent proposes for each order, people answer, outcomes come in; return the orders seen."""
         self._company.advance(day)
         self._control.set_now(datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=12))
-        orders = [self._shipments[str(record["order"])].order for record in self._orders(day)]
+        self._load(day)
+        orders = self._by_day.get(day, [])
         for batch in _in_parts(orders, AT_ONCE):
             self._propose(batch)
         self._answer()
         self._outcomes(day)
         return len(orders)
 
-    def _orders(self, day: date) -> list[dict[str, Any]]:
-        return [
-            dict(record)
-            for record in self._control.records("orders", "orders", since=day.isoformat())
-            if record["booked_on"] == day.isoformat()
-        ]
+    def _load(self, day: date) -> None:
+        """Load what the day brings: orders and holds each day, the others as often as a company would."""
+        for name, days in LOADED_EVERY_DAYS.items():
+            last = self._loaded.get(name)
+            if last is None or (day - last).days >= days:
+                self._load_table(name, day)
+        # Budgets are set on the first of a month; finance brings the late ones on the 11th.
+        last = self._loaded.get("finance.budget", date.min)
+        if (last.year, last.month, last.day >= 11) != (day.year, day.month, day.day >= 11):
+            self._load_table("finance.budget", day)
+
+    def _load_table(self, name: str, day: date) -> None:
+        source, _, table = name.partition(".")
+        report = self._control.knowledge.load(source, table)
+        self.loads[report.state] += 1
+        self.loads["facts"] += report.counts["facts"]
+        self.loads["held back"] += report.counts["bad"]
+        self._loaded[name] = day
 
     def _propose(self, orders: Sequence[Order]) -> None:
         proposals = [proposal for order in orders for proposal in self._agent.propose(order)]
@@ -181,7 +206,7 @@ def play(directory: Path, orders_max: int | None, show: Callable[[str, int, int]
     show(f"fitting the agent on deliveries before {CUT_DAY}", 0, 0)
     model = FreightModel.fit(shipments, CUT_DAY)
     agent_orders = [shipment.order for shipment in told[: orders_max or len(told)]]
-    show("starting the company's five systems", 0, 0)
+    show("starting the company's ten systems", 0, 0)
     home = directory / "company"
     if not home.exists():
         shutil.copytree(TEMPLATE, home)
@@ -195,6 +220,7 @@ def play(directory: Path, orders_max: int | None, show: Callable[[str, int, int]
             seen = _run(story, company, told, orders_max, show)
             show("verifying the ledger", 0, 0)
             summary = _summary(control, seen)
+            summary.loads = dict(story.loads)
         summary.carrier = _carrier_counts(company)
     summary.seconds = round(time.monotonic() - began)
     return summary
@@ -261,6 +287,8 @@ def _print(summary: Summary, home: Path) -> None:
         f"{100 * summary.wrong / executed:.0f} % of {executed:,} that can be judged" if executed else "none matured yet"
     )
     print()
+    loads = f"loads of 11 tables, {summary.loads.get('facts', 0):,} facts; {summary.loads.get('failed', 0)} failed"
+    print(line("knowledge", f"{summary.loads.get('ok', 0) + summary.loads.get('failed', 0):,}", loads))
     print(line("orders", f"{summary.orders:,}", f"{summary.proposals:,} actions proposed, each decided once"))
     for verdict, count in (("allowed", summary.allowed), ("escalated", summary.escalated), ("denied", summary.denied)):
         key = {"allowed": "allow", "escalated": "escalate", "denied": "deny"}[verdict]

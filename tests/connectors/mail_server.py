@@ -20,6 +20,10 @@ class Box:
     uid_next: int | None = None
     gone: set[int] = field(default_factory=set)
     """Listed still, and not given any more."""
+    vanished: set[int] = field(default_factory=set)
+    """The same, and their size is not told either."""
+    wide: bool = False
+    """Every search finds every mail."""
 
 
 class MailServer:
@@ -95,7 +99,7 @@ class MailServer:
             def uid_search(self, tag: str, rest: str, wrong: str) -> bool:
                 assert self.box is not None
                 first, last = map(int, re.findall(r"UID (\d+):(\d+)", rest)[0])
-                found = [uid for uid in self.box.mails if first <= uid <= last]
+                found = [uid for uid in self.box.mails if first <= uid <= last or self.box.wide]
                 self.say("* SEARCH " + " ".join(map(str, found)))
                 self.say(f"{tag} OK done")
                 return True
@@ -106,7 +110,7 @@ class MailServer:
                 if "BODY[" in rest:
                     outer.changed.append(rest)  # without PEEK a mail becomes read
                 for number, uid in enumerate(uids, 1):
-                    if uid not in self.box.mails or (uid in self.box.gone and "PEEK" in rest):
+                    if uid in self.box.vanished or (uid in self.box.gone and "PEEK" in rest):
                         continue
                     if not self.give(number, uid, rest, wrong):
                         return False

@@ -172,6 +172,11 @@ def test_nul_is_held_back(tmp_path: Path) -> None:
     assert was.bad == [{"id": "1", "name": "a\ufffdb", "price": "2"}]
 
 
+def test_the_end_of_file_mark_of_old_systems_is_no_row(tmp_path: Path) -> None:
+    assert good(csv_of(tmp_path, HEAD + "1,a,2\n\x1a\0\0")) == [("1", "a", "2")]
+    assert good(csv_of(tmp_path, HEAD + "1,a,2\x1a\n")) == [("1", "a", "2\x1a")], "within a row it is data"
+
+
 def test_an_empty_file_is_no_empty_table(tmp_path: Path) -> None:
     for data in ("", "\n\n"):
         assert isinstance(csv_of(tmp_path, data).error, Unreachable)
@@ -412,16 +417,17 @@ def test_numbers_keep_their_digits(tmp_path: Path) -> None:
 
 
 def test_values_within_values(tmp_path: Path) -> None:
-    facts = "{city: address.city, first: lines.0.sku, plain: a.b, all: lines}"
+    facts = "{city: address.city, first: lines.0.sku, plain: a.b, all: lines, tag: tags.1}"
     was = jsonl_of(
         tmp_path,
-        '{"id": 1, "address": {"city": "Faro"}, "lines": [{"sku": "x"}, {"sku": "y"}], "a.b": 5, "a": {"b": 6}}\n'
+        '{"id": 1, "address": {"city": "Faro"}, "lines": [{"sku": "x"}, {"sku": "y"}], "a.b": 5, "a": {"b": 6},'
+        ' "tags": ["p", "q"]}\n'
         '{"id": 2, "address": "none", "lines": []}\n',
         facts=facts,
     )
     assert [list(row.values()) for row in was.rows] == [
-        [1, "Faro", "x", 5, '[{"sku": "x"}, {"sku": "y"}]'],
-        [2, None, None, None, "[]"],
+        [1, "Faro", "x", 5, '[{"sku": "x"}, {"sku": "y"}]', "q"],
+        [2, None, None, None, "[]", None],
     ]
     assert was.unread == set()
 

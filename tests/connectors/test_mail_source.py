@@ -72,6 +72,9 @@ def test_only_mails_above_the_cursor(late: bool) -> None:
         server.late = late
         assert read(server, at(57)).column("subject") == ["s58", "s59"]
         assert read(server, at(59)).rows == []
+        server.boxes["INBOX"].wide = True
+        assert read(server, at(57)).column("subject") == ["s58", "s59"]
+        server.boxes["INBOX"].wide = False
         again = read(server, at(57, uid_validity=6))
         assert len(again.rows) == 59 and "numbered its mails anew" in again.notes[0]
         other = read(server, "2026-03-01")
@@ -101,6 +104,15 @@ def test_a_session_that_breaks_off_is_taken_up_where_it_was(command: str, what: 
         assert server.changed == []
     assert took.column("subject") == [f"s{number}" for number in range(1, 120)]
     assert took.failure is None and "asked again" in took.notes[0]
+
+
+def test_a_session_that_breaks_off_often_and_goes_on_is_read_to_the_end() -> None:
+    def fault(asked: str, count: int) -> str:
+        return "drop" if asked == "UID FETCH" and count % 4 == 3 else ""
+
+    with MailServer({"INBOX": Box(mails(*range(1, 320)))}, fault) as server:
+        took = read(server)
+    assert took.column("subject") == [f"s{number}" for number in range(1, 320)] and took.failure is None
 
 
 def test_what_came_before_a_failure_is_handed_out_and_the_failure_told() -> None:
@@ -144,9 +156,12 @@ def test_no_server_at_all() -> None:
 
 def test_a_mail_too_large_is_read_by_its_headers_and_one_that_went_is_left_out() -> None:
     large = b"X-Size: %d\r\n" % (MESSAGE_BYTES_MAX + 1) + mail(2)
-    with MailServer({"INBOX": Box({1: mail(1), 2: large, 3: mail(3)}, gone={3})}) as server:
+    with MailServer({"INBOX": Box({1: mail(1), 2: large, 3: mail(3)}, gone={3}, vanished={4})}) as server:
+        server.boxes["INBOX"].mails |= mails(4, 5)
         took = read(server)
-    assert took.column("subject") == ["s1", "s2"] and took.column("text") == ["hello", None]
+        server.boxes["INBOX"].mails.clear()
+        assert read(server).rows == []
+    assert took.column("subject") == ["s1", "s2", "s5"] and took.column("text") == ["hello", None, "hello"]
     assert "too large" in took.notes[0] and took.failure is None
 
 
@@ -220,7 +235,7 @@ def test_a_maildir(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(mail(9))
     (tmp_path / "mail" / "new" / "link").symlink_to(tmp_path / "secret")
     took = take(FILES, "old", file=str(tmp_path / "desk.yaml"))
-    assert took.column("subject") == ["s1", "s2", "s3"]
+    assert took.column("subject") == ["s1", "s2", "s3"] and took.failure is None
     assert (tmp_path / "mail" / "new" / "3.host:2,S").exists()
 
 

@@ -105,6 +105,20 @@ def test_a_page_that_goes_wrong_is_asked_for_again(odd: list[Reply], said: str) 
         assert took.slept[0] >= 7
 
 
+def test_patience_is_with_each_page_anew() -> None:
+    useless = [Reply(200, b"{"), Reply(200, b"{")]
+    took = read(pages(*THREE, odd={page: list(useless) for page in (1, 2, 3, 4)}))
+    assert took.column("id") == list(range(95)) and took.failure is None
+
+
+def test_a_page_that_names_itself_the_next_is_not_followed() -> None:
+    text = SOURCE.replace("kind: page, parameter: page", "kind: url, next: next")
+    with ScriptedServer(lambda seen: as_json({"data": numbered(range(9)), "next": seen.target})) as server:
+        took = take(text, "account", environment={"URL": server.url})
+        assert len(server.seen) == 3
+    assert isinstance(took.failure, Refused) and "the same address came again" in str(took.failure)
+
+
 @pytest.mark.parametrize("bad", [Reply(500), Reply(200, CUT.body[:300]), Reply(drop=True)])
 def test_what_came_before_a_failure_is_handed_out_and_the_failure_told(bad: Reply) -> None:
     took = read(pages(*THREE, odd={2: [bad] * 20}))

@@ -21,7 +21,8 @@ def plain_tracks(events: Sequence[tuple[int, Event]], now: int, terms: CaseTerms
     classes: dict[str, dict[str, Any]] = {}
     for class_ in sorted({_class(event) for _, event in events if _class(event) is not None}):  # type: ignore[type-var]
         classes[str(class_)] = _track(str(class_), events, now, terms, probes)
-    return classes
+    changed = {str(event.data["class"]) for _, event in events if event.kind == "stage.changed"}
+    return {name: track for name, track in classes.items() if track["cases"] or name in changed}
 
 
 def _class(event: Event) -> str | None:

@@ -202,7 +202,7 @@ def test_a_source_of_record_outweighs_people_and_the_worse_of_two_counts(store: 
     book = book_of(store, terms())
     book.look(moment(1_020))
     book.save()
-    states = dict(store.read("select case_id, state from case_record"))
+    states: dict[str, str] = dict(store.read("select case_id, state from case_record"))
     assert states == {
         "people right, source wrong": "wrong", "people wrong, source right": "right", "sources differ": "wrong",
         "people differ": "wrong", "source corrected": "right", "two actions": "wrong",
@@ -300,7 +300,7 @@ def test_the_record_says_what_is_missing(store: Store) -> None:
             written.decide(f"d{number}", 1_030, draw=number * 1000)
         written.flush(journal)
         (record,) = track_record(book_of(store, terms()), moment(1_031))
-        assert (record.share_bp, record.review_share_bp, record.waiting, record.bound) == (10_000, 5_000, 5, 0.05)
+        assert (record.share_bp, record.review_share_bp, record.waiting, record.bound) == (10_000, 5_000, 10, 0.05)
         assert record.labels_missing is not None and record.labels_missing > 50
 
 

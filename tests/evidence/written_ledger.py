@@ -64,7 +64,7 @@ class Written:
         earned = self.earned.get(kind)
         stage = earned["stage"] if earned else self.starts
         arguments = {"kind": kind, "number": number}
-        action = {
+        action: dict[str, Any] = {
             "agent": AGENT, "arguments": arguments, "case": case, "confidence_bp": confidence, "context_digest": None,
             "name": NAME, "reasons": [], "replaces": None, "version": self.version,
         }  # fmt: skip
@@ -82,7 +82,7 @@ class Written:
         else:
             review = {"probability_bp": 10_000, "drawn": True, "when": "before"}
             verdict = "escalate"
-        checks = [{"name": "stage", "rule": stage, "verdict": verdict, "reason": "", "facts": []}]
+        checks: list[dict[str, Any]] = [{"name": "stage", "rule": stage, "verdict": verdict, "reason": "", "facts": []}]
         if also_denied:
             verdict = "deny"
             checks.append({"name": "limits", "rule": "per-hour", "verdict": "deny", "reason": "", "facts": []})
@@ -100,7 +100,7 @@ class Written:
 
     def again(self, action: str, at: int, attempt: int) -> None:
         """An approved action is judged once more."""
-        data = {"attempt": attempt, "action": {"agent": AGENT, "version": self.version, "name": NAME}}
+        data: dict[str, Any] = {"attempt": attempt, "action": {"agent": AGENT, "version": self.version, "name": NAME}}
         standing = {"now": from_moment(moment(at))}
         decision = {"verdict": "allow", "checks": []}
         self._event("action.decided", self.cases[action], action, {**data, "standing": standing, "decision": decision},
@@ -108,7 +108,7 @@ class Written:
 
     def end(self, action: str, done: bool) -> None:
         """The deed is done, or it failed."""
-        data = {"result": {}, "cost_minor": None, "looked_up": False} if done else {"problem": "no"}
+        data: dict[str, Any] = {"result": {}, "cost_minor": None, "looked_up": False} if done else {"problem": "no"}
         kind = "action.finished" if done else "action.failed"
         self._event(kind, self.cases[action], action, data, "ended", f"agent:{AGENT}")
 
@@ -132,7 +132,7 @@ class Written:
 
     def plant(self, case: str) -> None:
         """A case is a probe."""
-        data = {"agent": AGENT, "action_name": NAME, "case": case, "commitment": "c" * 64}
+        data: dict[str, Any] = {"agent": AGENT, "action_name": NAME, "case": case, "commitment": "c" * 64}
         self.events.append(Event("probe.planted", "remit", data))
 
     def _event(

@@ -108,6 +108,7 @@ def plain_disagreements(
 
 
 CELL = st.sampled_from(["", "a", "b", "c"])
+DECIDED = st.sampled_from(["", *"aaabcdef"])
 DEPENDS: list[list[tuple[int, list[int]]]] = [
     [(0, [1])],
     [(0, [1, 2, 3])],
@@ -118,10 +119,11 @@ DEPENDS: list[list[tuple[int, list[int]]]] = [
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(st.tuples(CELL, CELL, CELL, CELL), max_size=14),
+    st.lists(st.one_of(st.tuples(CELL, CELL, CELL, CELL), st.tuples(CELL, DECIDED, DECIDED, CELL)), max_size=14),
     st.sampled_from(DEPENDS),
 )
 @example([("a", "b", "c", "a")] * 3 + [("b", "a", "a", "b")] * 3 + [("b", "b", "c", "a")], DEPENDS[1])
+@example([("a", one, "", "") for one in "aabcd"], DEPENDS[0])
 @example([("a", "b", "c", "a")] * 3 + [("b", "a", "a", "b")] * 3 + [("b", "b", "c", "a")], DEPENDS[3])
 def test_disagreements_are_those_of_the_plain_reference(
     rows: list[tuple[str, str, str, str]], depends: list[tuple[int, list[int]]]
@@ -206,6 +208,31 @@ def test_a_deciding_cell_that_was_swapped_is_blamed_and_not_what_it_decides() ->
     assert (one.position, one.key, one.got, one.why) == (
         "file.csv:10", "k8", "00003", "what it decides is, in this row, what belongs to another"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("third", "others", "blamed"),
+    [("1", 3, {(0, "p"), (0, "q")}), ("2", 3, {(0, "key")}), ("2", 1, {(0, "p"), (0, "q"), (0, "r")})],
+)
+def test_a_deciding_cell_is_blamed_for_most_of_what_it_decides_and_when_others_support_it(
+    third: str, others: int, blamed: set[tuple[int, str]]
+) -> None:
+    rows = [["a", "2", "2", third, "1"]] + [["a", "1", "1", "1", "1"]] * 3 + [["b", "2", "2", third, "1"]] * others
+    facts = tuple(FactSpec(name, name) for name in ("key", *"pqrs"))
+    table = TableSpec("crm.account", "Customer", ("id",), facts=facts, depends={"key": tuple("pqrs")})
+    columns = ["id", "key", *"pqrs"]
+    assert cell_findings(batches(columns, [[str(at), *row] for at, row in enumerate(rows)]), table) == blamed
+
+
+def test_a_row_that_comes_again_shares_its_values_with_nobody() -> None:
+    rows = clean_rows(10)
+    rows.append(list(rows[4]))
+    assert cell_findings(batches(COLUMNS, rows), TABLE) == set()
+    assert found(audit_table(batches(COLUMNS, rows), TABLE, now=NOW)) == {("repeated", "id"): 1}
+    rows[10][0] = None
+    assert {cell for cell in cell_findings(batches(COLUMNS, rows), TABLE) if cell[1] == "mail"} == {
+        (4, "mail"), (10, "mail")
+    }  # fmt: skip
 
 
 @settings(max_examples=30, deadline=None)

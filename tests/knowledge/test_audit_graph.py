@@ -85,3 +85,14 @@ def test_keys_that_are_personal_are_not_shown(journal: Journal, store: Store) ->
     audit = audited(store, source, reader([["secret", "1", "9"]]))
     (rule,) = [rule for rule in audit.faults() if rule.rule == "reference"]
     assert rule.failed == 1 and "secret" not in repr(audit)
+
+
+def test_twice_as_many_rows_as_before_are_worth_a_look_and_no_more(journal: Journal, store: Store) -> None:
+    load(journal, store, "account", reader([]), 300)
+    hints = []
+    for minutes, count in ((50, 4), (40, 8), (30, 17), (20, 17), (10, 8)):
+        rows: list[Row] = [[f"o{number}", "1", "1"] for number in range(count)]
+        load(journal, store, "order", reader(rows), minutes)
+        audit = audited(store, SOURCE, reader(rows))
+        hints.append(sum(rule.failed for rule in audit.rules if rule.rule == "volume"))
+    assert hints == [0, 0, 1, 0, 1]

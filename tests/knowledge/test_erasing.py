@@ -9,8 +9,10 @@ from tests.knowledge.graph_builder import START, GraphBuilder, Put
 
 from remit.errors import BadInput, Conflict, NotFound
 from remit.knowledge.context import ContextAsk, read_context
-from remit.knowledge.entity import find_entity, merge_entities
+from remit.knowledge.context_query import FactRow
+from remit.knowledge.entity import find_entity, merge_entities, split_entity
 from remit.knowledge.erasing import erase_entity
+from remit.knowledge.fact_standing import contradicted_facts
 from remit.knowledge.integrity import check_knowledge
 from remit.knowledge.pepper import erased_hash, make_pepper, read_pepper
 from remit.knowledge.receipt import record_context, replay_receipt
@@ -83,6 +85,35 @@ def test_everything_that_was_proven_still_is(graph: GraphBuilder, store: Store) 
         "zoe": ("same, erased", 3), "order": ("same, erased", 3), "ben": ("same", 0),
     }  # fmt: skip
     assert b"Z" not in states["zoe"].data and b"zoe" not in states["zoe"].data
+
+
+def test_a_contradiction_that_was_shown_is_still_told_when_one_side_of_it_is_erased(
+    graph: GraphBuilder, store: Store
+) -> None:
+    """Values cannot be compared any more; the receipt remembers what was said of them."""
+    merge_entities(graph.journal, [1, 4], how="rule", score_bp=9_000, why="wrongly", actor="er")
+    with store.snapshot() as reader:
+        context = read_context(reader, ContextAsk("a", 1, SEE, graph.size, START, START))
+    digest = record_context(graph.journal, context)
+    contradicted = [fact["name"] for fact in context.as_json()["facts"] if "contradicted" in fact["flags"]]
+    assert contradicted == ["name"] * 3
+    split_entity(graph.journal, [4], why="two people", actor="ana")
+    erase(graph, "crm.account/ben@x.io")
+    with store.snapshot() as reader:
+        replayed = replay_receipt(reader, digest)
+    assert (replayed.state, replayed.erased) == ("same, erased", 1)
+
+
+def test_contradictions_are_between_records_and_need_values() -> None:
+    def fact(fid: int, rid: int, value: str | None, eid: int = 1, pid: int = 1) -> FactRow:
+        return FactRow(eid, rid, pid, 0, fid, value, 0, 1, 0, 1, 1, 0, b"")
+
+    assert contradicted_facts([fact(1, 1, "a"), fact(2, 1, "b")]) == set()
+    assert contradicted_facts([fact(1, 1, "a"), fact(2, 2, "b"), fact(3, 2, "a")]) == {1, 2}
+    assert contradicted_facts([fact(1, 1, "a"), fact(2, 2, "b", pid=2), fact(3, 3, "b", eid=2)]) == set()
+    group = [fact(1, 1, "a"), fact(2, 2, None), fact(3, 3, "b")]
+    assert contradicted_facts(group) == set()
+    assert contradicted_facts(group, {1, 2, 9}) == {1, 2}
 
 
 def test_nothing_shows_now_that_there_was_anybody(graph: GraphBuilder, store: Store) -> None:

@@ -122,6 +122,14 @@ def test_a_contradiction_that_may_not_be_seen_is_none(graph: GraphBuilder) -> No
     assert get(graph, "hold", "Order/X1").value is None
 
 
+def test_links_of_a_record_that_may_not_be_seen_are_not_followed(graph: GraphBuilder) -> None:
+    """Though the link itself may be seen, and the record's entity too: following it would tell that they are one."""
+    links = {"region": ("geo.region", "EU", "s/i")}
+    also_known(graph, "erp.order", "high", False, scope="s/hidden", links=links)
+    assert get(graph, "region.name").value is None
+    assert get(graph, "region.name", scopes=(*SEE, "s/hidden")).value == "Europe"
+
+
 def test_who_agrees_does_not_contradict(graph: GraphBuilder) -> None:
     also_known(graph, "erp.order", "normal", True)
     assert get(graph, "hold").flags == ()

@@ -143,6 +143,7 @@ EDITS: list[tuple[str, Callable[[Transaction], object]]] = [
     ("its rows are not what it wrote", lambda t: t.execute("delete from link where lid = 1")),
     ("no event made it so", lambda t: t.execute("update member set how = 'guess' where how <> 'self'")),
     ("no event made it so", lambda t: t.execute("delete from member where how <> 'self'")),
+    ("no event made it so", lambda t: t.execute("update member set tx_to = tx_to - 1 where tx_to < 1000000")),
     ("no memberships, and events moved it", lambda t: t.execute("delete from member")),
     ("no event says that it was erased", lambda t: t.execute("update record set salt = null")),
     ("not the one it was loaded with", lambda t: t.execute("update record set skey = 'K99' where rid = 1")),

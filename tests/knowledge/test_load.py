@@ -16,6 +16,7 @@ from remit.knowledge.fact_flags import AHEAD, CORRECTED, LATE
 from remit.knowledge.load_claim import claim_load
 from remit.knowledge.load_table import LoadReport, load_table
 from remit.knowledge.pepper import erased_hash, make_pepper
+from remit.knowledge.quarantine import release_held
 from remit.knowledge.source_file import SourceFile
 from remit.ledger.journal import Journal
 from remit.store.engine import Store, Transaction
@@ -114,6 +115,10 @@ def test_only_what_changed_is_written(load: Load, store: Store) -> None:
     assert facts(store, "A2", "amount") == [("5", ended - 3_600, ended, CORRECTED), ("6", ended, OPEN, 0)]
     kinds = [kind for (kind,) in store.read("select kind from event where seq >= ? order by seq", (size[0][0],))]
     assert kinds == ["source.batch", "source.loaded", "source.loaded"], "rows that did not change make no event"
+    rows = [["A1", "Acme", "12", "p7"], ["A2", "Bolt", "7", ""], ["A1", "Acme", "12", "p7"], ["A2", "Bolt", "8", ""]]
+    load(rows, reader=ListReader({"account": (COLUMNS, rows)}, batch=1), batch_rows=1)
+    said = [orjson.loads(body)["data"] for (body,) in store.read("select body from event order by seq desc limit 3")]
+    assert [data["counts"].get("read", 0) for data in said[1:]] == [2, 2], "they are counted in the next one"
 
 
 def test_a_key_twice_in_one_commit_keeps_both_in_order(load: Load, store: Store) -> None:
@@ -210,6 +215,7 @@ def test_late_rows_are_history_and_rows_from_the_future_do_not_hide_the_present(
         ('"first"', one, two, CORRECTED), ('"second"', two, three, LATE), ('"third"', three, OPEN, 0)
     ]  # fmt: skip
     again = load([["A1", "second", "1", "", "2026-11-02T00:00:00Z"]], source, columns, mode="full")
+    assert facts(store, "A1", "amount") == [("1", one, OPEN, 0)], "what it says of other properties was known"
     assert (again.counts["unchanged"], again.counts["facts"]) == (1, 0), "history is written once"
     ahead = load([["A1", "fourth", "1", "", "2027-11-21T00:00:00Z"]], source, columns, mode="full")
     assert ahead.counts["ahead"] == 1 and any("future" in note for note in ahead.notes)
@@ -220,6 +226,41 @@ def test_late_rows_are_history_and_rows_from_the_future_do_not_hide_the_present(
         [["A1", "fifth", "1", "", "2026-11-22T00:00:00Z"]], source, columns, mode="full", now=NOW + timedelta(days=2)
     )
     assert (after.counts["late"], facts(store, "A1")[-1][0]) == (0, '"fifth"')
+
+
+def test_a_late_value_holds_until_something_else_was_known(load: Load, store: Store) -> None:
+    source, columns = crm(changed="at"), (*COLUMNS, "at")
+    for day, name, amount in ((1, "a", "1"), (4, "b", "1"), (6, "c", "1"), (2, "a", "9"), (5, "b", "8")):
+        load([["A1", name, amount, "", f"2026-11-0{day}T00:00:00Z"]], source, columns, mode="full")
+    day = {number: seconds(f"2026-11-0{number}T00:00:00+00:00") for number in range(1, 7)}
+    assert facts(store, "A1", "amount") == [
+        ("1", day[1], day[2], CORRECTED), ("9", day[2], day[4], LATE), ("1", day[4], day[5], CORRECTED),
+        ("8", day[5], day[6], LATE), ("1", day[6], OPEN, CORRECTED),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows_max", [0, 2_000_000])
+def test_few_or_many_rows_known_a_full_load_sees_what_is_there(
+    load: Load, store: Store, rows_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit.knowledge.load_rows.KNOWN_ROWS_MAX", rows_max)
+    first = [[f"A{n}", "x", "1", ""] for n in range(6)]
+    load(first)
+    second = [
+        ["A0", "x", "1", ""],
+        [" A1 ", "x", "1", ""],
+        ["A2", "y", "1", ""],
+        ["A3", "x", "bad", ""],
+        [" A4 ", "x", "bad", ""],
+    ]
+    report = load(second)
+    assert [report.counts[name] for name in ("unchanged", "changed", "bad", "closed")] == [1, 2, 2, 1]
+    back = [*first[:3], ["A3", "x", "1", ""], ["A4", "z", "1", ""], ["A4", "x", "1", ""]]
+    reader = ListReader({"account": (COLUMNS, back)}, batch=1)
+    report = load([], reader=reader, batch_rows=4)
+    assert facts(store, "A4")[-1][0] == '"x"', "the last row of a key counts, also one that is as it was before"
+    assert report.counts["closed"] == 0
+    assert store.read("select count(*) from quarantine where state = 'superseded'") == [(2,)]
 
 
 def test_valid_time_comes_from_the_row_where_it_has_one(load: Load, store: Store) -> None:
@@ -247,8 +288,8 @@ def test_columns_that_are_missing(load: Load, store: Store) -> None:
     assert {(one["what"], one["column"]) for one in report.drift} == {
         ("missing column", "amount"), ("missing column", "owner_id")
     }  # fmt: skip
-    assert [row[0] for row in facts(store, "A1", "amount")] == ["12"], "an absent cell is not an empty one"
-    assert store.read(f"select count(*) from link where tx_to = {OPEN}") == [(1,)]
+    assert [row[0] for row in facts(store, "A1", "amount") if row[2] == OPEN] == ["12"], "absent is not empty"
+    assert store.read(f"select count(*) from link where tx_to = {OPEN} and valid_to = {OPEN}") == [(1,)]
     assert [row[0] for row in facts(store, "A1")] == ['"Acme"', '"Acme GmbH"']
     report = load([["A1", "Acme GmbH", "", ""], ["A2", "Bolt", "3", ""]])
     assert [row[0] for row in facts(store, "A1", "amount") if row[2] == OPEN] == [], "an empty one is"
@@ -273,8 +314,8 @@ def test_drift_names_what_changed_since_the_last_load(load: Load, store: Store) 
 def test_volume_keeps_a_full_load_from_closing(load: Load, store: Store) -> None:
     rows = [[f"A{n}", "x", "1", ""] for n in range(10)]
     load(rows)
-    report = load(rows[:2], crm(volume=(5, None)))
-    assert report.state == "failed" and "read 2 rows, expected 5 to any number" in report.problem
+    report = load(rows[:4], crm(volume=(5, None)))
+    assert report.state == "failed" and "read 4 rows, expected 5 to any number" in report.problem
     assert store.read(f"select count(*) from version where tx_to = {OPEN}") == [(10,)]
     report = load(rows, crm(volume=(None, 9)))
     assert report.state == "failed"
@@ -381,7 +422,7 @@ def test_an_erased_subject_does_not_come_back(load: Load, journal: Journal, stor
     assert store.read("select count(*) from record where skey in ('p7', 'A2')") == [(0,)]
     linked = store.read(
         "select a.skey, b.skey from link l join record a on a.rid = l.src join record b on b.rid = l.dst "
-        f"where l.tx_to = {OPEN}"
+        f"where l.tx_to = {OPEN} and l.valid_to = {OPEN}"
     )
     assert [tuple(row) for row in linked] == [("A1", "erased/00")], "the old link stays, and no new one names the key"
 
@@ -484,3 +525,52 @@ def test_refused_readers_say_why(load: Load) -> None:
     failing = ListReader({"account": (COLUMNS, [])}, fail_after=-1, failure=Refused("no such table \0"))
     report = load([], reader=failing)
     assert (report.state, report.problem) == ("failed", "Refused: no such table \ufffd")
+
+
+def test_an_export_is_as_old_as_it_says_from_before_anything_of_it_is_seen(load: Load, store: Store) -> None:
+    began: list[int] = []
+
+    class Dated(ListReader):
+        async def read(self, ask: TableAsk) -> AsyncIterator[SourceRows]:
+            for number in range(3):
+                rows = [[f"A{number}", "x", "1", ""]]
+                yield SourceRows(COLUMNS, rows, "export", number, as_of=NOW - timedelta(days=2 + number))
+                began.append(store.read("select started from load")[0][0])
+
+    load([], reader=Dated({}), batch_rows=1)
+    dated = int((NOW - timedelta(days=2)).timestamp())
+    assert began == [dated] * 3, "an age that was shown does not change while the load goes on"
+    assert store.read("select started, state from load") == [(dated, "ok")]
+
+
+def test_what_somebody_else_wrote_since_is_not_closed_as_absent(load: Load, journal: Journal, store: Store) -> None:
+    load([["A1", "Acme", "1", ""], ["A2", "Bolt", "bad", ""]])
+
+    class Releasing(ListReader):
+        async def read(self, ask: TableAsk) -> AsyncIterator[SourceRows]:
+            yield SourceRows(COLUMNS, [["A1", "Acme", "1", ""]], "slow", 1)
+            release_held(journal, store, crm(), 1, {"amount": "2"}, by="ann")
+
+    report = load([], reader=Releasing({}))
+    assert (report.state, report.counts["closed"]) == ("ok", 0)
+    assert [row[0] for row in facts(store, "A2", "amount")] == ["2"]
+    assert load([["A1", "Acme", "1", ""]]).counts["closed"] == 1, "the next load may close it"
+
+
+@pytest.mark.parametrize("rows_max", [0, 2_000_000])
+def test_what_was_released_while_a_full_load_reads_is_not_closed(
+    load: Load, journal: Journal, store: Store, rows_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit.knowledge.load_rows.KNOWN_ROWS_MAX", rows_max)
+    load([["A1", "Acme", "1", ""], ["A2", "Bolt", "1", ""]])
+    load([["A1", "Acme", "1", ""], ["A2", "Bolt", "bad", ""]])
+
+    class Releasing(ListReader):
+        async def read(self, ask: TableAsk) -> AsyncIterator[SourceRows]:
+            yield SourceRows(COLUMNS, [["A1", "Acme", "1", ""]], "slow", 1)
+            release_held(journal, store, crm(), 1, {"amount": "2"}, by="ann")
+            yield SourceRows(COLUMNS, [["A3", "Cart", "1", ""]], "slow", 2)
+
+    report = load([], reader=Releasing({}), batch_rows=1)
+    assert report.counts["closed"] == 0
+    assert [row[0] for row in facts(store, "A2", "amount")][-1] == "2"

@@ -23,6 +23,8 @@ from remit.knowledge.match_words import FORMS, KEYS, column_of, forms_of, is_emp
         ("date", "1971-06-24T10:00:00Z", "19710624"),
         ("date", "1971-19-24", "19711924"),
         ("date", "1971", "1971"),
+        ("date", "1992-1p2-15", "19921215"),
+        ("date", "24. 6. 1971", "19710624"),
         ("exact", "DE 811-907-980", "de811907980"),
         ("address", "12, High Street", "12highstreet"),
     ],

@@ -10,7 +10,7 @@ from math import exp, log, prod
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.canonical import canonical
@@ -109,6 +109,7 @@ TALLIES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TALLIES, st.floats(0.001, 0.999))
 def test_the_weighted_evidence_is_the_mean_of_the_bets_played_one_by_one(
     tallies: list[WeightedTally], bound: float
@@ -126,6 +127,7 @@ def test_the_weighted_evidence_is_the_mean_of_the_bets_played_one_by_one(
     assert log_weighted_evidence(tallies, bound) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(TALLIES, st.sampled_from([0.01, 0.05, 0.3]))
 def test_the_weighted_bound_is_where_the_evidence_suffices(tallies: list[WeightedTally], delta: float) -> None:
     bound = weighted_upper_bound(tallies, delta)
@@ -140,6 +142,7 @@ def test_the_weighted_bound_is_where_the_evidence_suffices(tallies: list[Weighte
 DRAWS = st.lists(st.tuples(st.none() | st.booleans(), st.integers(0, 9_999), st.booleans()), max_size=60)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([AuditPlan(4_000, 4_000), WEIGHTED, AuditPlan(200)]), DRAWS)
 def test_the_counts_are_what_was_drawn_and_go_through_json(
     plan: AuditPlan, draws: list[tuple[bool | None, int, bool]]

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.canonical import canonical
@@ -17,6 +17,7 @@ from remit.stats.conformal import ConformalRanks, bets_on_level, bets_on_rank, t
 TIES = st.integers(1, 2**53)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), TIES), max_size=60))
 def test_a_rank_is_the_share_of_those_below_and_a_drawn_share_of_the_equals(values: list[tuple[int, int]]) -> None:
     ranks = ConformalRanks(13)
@@ -46,6 +47,7 @@ def test_in_any_order_of_any_values_the_ranks_are_uniform() -> None:
         assert sum(rank <= k / (2 * steps) + 1e-9 for rank in last) / len(last) == pytest.approx(k / (2 * steps))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_001), max_size=200), st.integers(0, 10_001), TIES)
 def test_the_state_goes_through_json_and_forgets_the_order(values: list[int], value: int, tie: int) -> None:
     ranks = ConformalRanks(10_002, values)
@@ -121,6 +123,7 @@ def test_the_bets_pay_for_lower_values_for_lower_and_for_higher() -> None:
     assert bets_on_level(0.6, 0.6)[-1] == pytest.approx(0.9 / 0.6), "four times six tenths is more than all"
 
 
+@settings(deadline=None)
 @given(st.fractions(Fraction(1, 10_000), Fraction(9_999, 10_000)))
 def test_each_bet_on_the_level_is_fair_and_pays_below_it(level: Fraction) -> None:
     at = float(level)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.errors import BadInput
@@ -52,6 +52,7 @@ BP = st.integers(0, 10_000)
 SECONDS = st.integers(0, 10_000)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), SECONDS, SECONDS, BP, BP, BP)
 def test_it_is_the_formula_exactly(
     manual: int, review: int, rework: int, coverage: int, reviewed: int, error: int
@@ -66,6 +67,7 @@ def test_it_is_the_formula_exactly(
     assert tax.escaped_bp == round(10_000 * c * (1 - r) * e)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1_000), st.integers(1, 500), st.data())
 def test_what_was_measured_agrees_with_what_is_planned(manual: int, cases: int, data: st.DataObject) -> None:
     handled = data.draw(st.integers(0, cases))
@@ -131,6 +133,7 @@ def _counts(threshold_bp: int | None, options: list[GateOption]) -> tuple[int, i
     return next(((one.labels, one.errors) for one in options if one.threshold_bp == threshold_bp), (2_000, 12))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3_000), st.integers(0, 100), BP, BP, st.integers(1, 20_000), BP)
 def test_a_reduction_is_consistent(
     labels: int, errors: int, coverage: int, review: int, horizon: int, maintenance: int

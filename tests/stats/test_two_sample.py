@@ -197,7 +197,7 @@ def test_of_many_rows_an_even_sample_is_tested_and_all_are_searched(monkeypatch:
     assert [(one.fields, one.values, one.rows) for one in result.segments] == [(("kind",), ('"new"',), 6)]
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 300), st.data())
 def test_a_drawn_subset_has_its_size(count: int, data: st.DataObject) -> None:
     chosen = data.draw(st.integers(0, count))
@@ -215,6 +215,7 @@ def test_each_subset_is_drawn_equally_often(count: int, chosen: int) -> None:
     assert max(abs(counts[rows] - 400) for rows in every) < 100, "five standard deviations"
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=40), st.sampled_from(["category", "number"]))
 def test_the_sets_of_a_field_are_the_rows_they_name(values: list[Value], kind: Any) -> None:
     code = code_field("f", values, kind)
@@ -299,7 +300,7 @@ def plain_segments(columns: dict[str, list[str]], before: int) -> dict[tuple[tup
     return found
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.tuples(*[st.sampled_from("ab")] * 4), min_size=12, max_size=30),
     st.data(),

@@ -1,6 +1,6 @@
 # ruff: noqa: TID252 (the folder is also installed inside the package, under another parent)
 """The finance system: REST with basic auth. ``GET /budgets?country=&month=``; without a month, the story's
-own.
+own; without a country, all of them.
 
 A country's freight budget for a month is the most it was billed in any of the twelve months before, rounded
 up to whole thousands of dollars. One country-month in thirty is renewed only on the 11th: until then the
@@ -48,6 +48,10 @@ class Budgets:
         """Return whether it is a country with any orders."""
         return country in self._countries
 
+    def countries(self) -> tuple[str, ...]:
+        """Return every country with any orders."""
+        return tuple(sorted(self._countries))
+
     def budget_minor(self, country: str, month: date) -> int:
         """Return the budget in US cents, at least one step; it looks only at months before ``month``."""
         number = _number(month)
@@ -92,20 +96,24 @@ class FinanceService:
             month = date.fromisoformat(f"{text}-01") if text else day.replace(day=1)
         except ValueError:
             return problem(400, f"month: got {text!r:.20}, expected like 2012-03")
+        if not country and not text:
+            month = day.replace(day=1)
+            return JSONResponse({"budgets": [self._record(name, month, day) for name in self._budgets.countries()]})
         if not self._budgets.knows(country):
             return problem(404, "no such country")
         if month > day or month.year < 2001:
             return problem(404, "no budget yet")
+        return JSONResponse(self._record(country, month, day))
+
+    def _record(self, country: str, month: date, day: date) -> dict[str, str | int]:
         stands = self._budgets.in_force(country, month, day)
-        return JSONResponse(
-            {
-                "id": f"{country} {stands:%Y-%m}",
-                "country": country,
-                "month": f"{month:%Y-%m}",
-                "budget_minor": self._budgets.budget_minor(country, stands),
-                "as_of": moment_text(stands),
-            }
-        )
+        return {
+            "id": f"{country} {stands:%Y-%m}",
+            "country": country,
+            "month": f"{month:%Y-%m}",
+            "budget_minor": self._budgets.budget_minor(country, stands),
+            "as_of": moment_text(stands),
+        }
 
 
 def application(directory: Path) -> Starlette:

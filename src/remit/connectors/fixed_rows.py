@@ -51,7 +51,7 @@ def fixed_rows(
                     problems[index] = "bytes that are no text in its encoding, or NUL"
                     rows[index] = (*cells(_UNREAD.sub("\ufffd", one)), observed)
         raw = {index: _UNREAD.sub("\ufffd", lines[index].rstrip("\r\n")) for index in problems}
-        yield SourceRows(columns, rows, where, line + 1, problems=problems, raw=raw)
+        yield SourceRows(columns, rows, where, line + 1, problems=problems, raw=raw, as_of=observed)
         line, wrong = line + len(lines), wrong + len(problems)
         if len(lines) < BATCH_ROWS_MAX:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Protocol, runtime_checkable
 
 __all__ = [
@@ -60,6 +61,8 @@ class SourceRows:
     Its key cells are as read where they could be, so that the key counts as seen; the others are not to be
     believed. ``raw`` is such a row as it was written.
 
+    ``as_of`` is when the source says that all of this was so, for an export that is dated; None: it is so now.
+
     ``where`` and ``first`` say where the first row stands (a file and its line, a table and a number); ``lines``
     says it of each row where they do not follow each other.
     """
@@ -73,6 +76,7 @@ class SourceRows:
     raw: Mapping[int, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
+    as_of: datetime | None = None
 
     def position(self, index: int) -> str:
         """Return where the row at ``index`` stands, such as ``accounts.csv:17``."""

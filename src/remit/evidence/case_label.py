@@ -55,13 +55,14 @@ class CaseRecord:
     ``actions`` maps each action's digest to the moment of its last decision and to what each speaker said of it last.
     ``stage``, ``threshold_bp``, ``chance_bp`` and ``drawn`` are those of its first decision; ``least_bp`` is the least
     chance of any case then; ``alone``: it was one that needs no person but for the draw. ``state`` is its fate as it
-    was counted, ``open`` while it is not.
+    was counted, ``open`` while it is not. ``contradicted``: speakers differ about one of its actions; ``corrected``:
+    one of them has changed their mind.
     """
 
     __slots__ = (
-        "actions", "alone", "case", "chance_bp", "confidence_bp", "corrected", "deadline", "decided", "done", "drawn",
-        "everyone", "fed", "id", "least_bp", "matures", "probe", "queued", "seq", "stage", "state", "threshold_bp",
-        "track",
+        "actions", "alone", "case", "chance_bp", "confidence_bp", "contradicted", "corrected", "deadline", "decided",
+        "done", "drawn", "everyone", "fed", "id", "least_bp", "matures", "probe", "queued", "seq", "stage", "state",
+        "threshold_bp", "track",
     )  # fmt: skip
 
     def __init__(self, id_: str, track: str, case: str, seq: int, decided: int, deadline: int):
@@ -73,7 +74,7 @@ class CaseRecord:
         self.chance_bp = self.least_bp = 10_000
         self.drawn, self.alone, self.everyone = True, False, False
         self.actions: dict[str, tuple[int, dict[str, bool]]] = {}
-        self.done = self.corrected = self.probe = self.fed = self.queued = False
+        self.done = self.corrected = self.contradicted = self.probe = self.fed = self.queued = False
 
     @property
     def expected(self) -> bool:
@@ -97,28 +98,28 @@ class CaseRecord:
         """Whether people see every case like it, so that it can teach a threshold: there was none when it came."""
         return self.threshold_bp is None
 
-    @property
-    def contradicted(self) -> bool:
-        """Whether speakers differ about one of its actions."""
-        return any(len(set(words.values())) > 1 for _, words in self.actions.values())
-
     def say(self, action: str, speaker: str, right: bool) -> bool:
         """Take in one word; return whether it is news."""
         words = self.actions[action][1]
         known = words.get(speaker)
-        self.corrected |= known is not None and known is not right
+        if known is right:
+            return False
         words[speaker] = right
-        return known is not right
+        if known is not None:
+            self.corrected = True
+        if len(words) > 1 or self.contradicted:
+            self.contradicted = any(len(set(said.values())) > 1 for _, said in self.actions.values())
+        return True
 
     def finish(self, action: str, matures_seconds: int, deadline_seconds: int) -> bool:
-        """Take in that the first deed of the case is done; return whether that moved anything."""
+        """Take in that a deed of the case is done; return whether it was the first, from which it matures."""
         if self.done:
             return False
-        moment, before = self.actions[action][0], (self.matures, self.deadline)
+        moment = self.actions[action][0]
         self.done, self.matures = True, moment + matures_seconds
         if moment <= self.deadline:
             self.deadline = max(self.deadline, moment + deadline_seconds)
-        return before != (self.matures, self.deadline)
+        return True
 
     def no_deed(self, matures_seconds: int) -> bool:
         """Take in that nothing is done for now: it matures by its decision; return whether that moved anything."""
@@ -155,7 +156,7 @@ class CaseRecord:
             letter
             for letter, on in (
                 ("d", self.drawn), ("a", self.alone), ("e", self.everyone), ("f", self.done), ("c", self.corrected),
-                ("p", self.probe), ("w", self.fed), ("q", self.queued),
+                ("p", self.probe), ("w", self.fed), ("q", self.queued), ("x", self.contradicted),
             )
             if on
         )  # fmt: skip
@@ -177,6 +178,7 @@ def read_case(row: Row) -> CaseRecord:
     record.chance_bp, record.least_bp = chance
     record.drawn, record.alone, record.everyone, record.done = (letter in flags for letter in "daef")
     record.corrected, record.probe, record.fed, record.queued = (letter in flags for letter in "cpwq")
+    record.contradicted = "x" in flags
     record.actions = {action: (moment, words) for action, (moment, words) in actions.items()}
     return record
 

@@ -7,6 +7,7 @@ saves reads the other's.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +40,7 @@ _SELECT: Final = (
 )
 BATCH_EVENTS: Final = 5_000
 CACHED_CASES_MAX: Final = 200_000
-SAVE_CASES: Final = 20_000
+SAVE_CASES: Final = 10_000
 """After so many changed cases they are written, whoever asks."""
 
 
@@ -59,13 +60,15 @@ class TrackBook:
         self._store, self._terms_of = store, terms_of
         self._lock = threading.RLock()
         self._cases: dict[str, list[CaseRecord]] = {}
+        """The records in memory by their case; a case is either here with all its records, or not at all."""
         self._dirty: dict[str, CaseRecord] = {}
         self._probes: set[str] = set()
-        self._looked = 0
         self._unsettled: set[str] = set()
         """The tracks in which a case that was counted is not settled any more."""
-        self._wiped = False
-        self._count = 0
+        self._looked = self._count = 0
+        self._based = self._recalled = False
+        self._token = ""
+        """Names what was written last, by whom ever, as far as this book knows; empty where nothing usable was."""
         self._load()
 
     # Looking.
@@ -90,51 +93,72 @@ class TrackBook:
             size = self._store.read("select size from head")[0][0]
             if size < self.reached:  # an older copy was put back
                 self._forget()
+            elif size > self.reached and self._other_wrote():
+                self._load()
             taken = 0
             while self.reached < size:
-                rows = self._store.read(_SELECT, (self.reached, size, *_KINDS, BATCH_EVENTS))
-                self._take(rows)
-                taken += len(rows)
-                self.reached = size if len(rows) < BATCH_EVENTS else rows[-1][0] + 1
-                while self._unsettled:  # not before the batch is whole: what is saved must not be ahead of `reached`
-                    self._recount(self._unsettled.pop())
-                if len(self._dirty) >= SAVE_CASES or self._count > CACHED_CASES_MAX:
-                    self.save()
+                taken += self._batch(size)
             return taken
 
-    def cases(self, track: TrackState, after: int = -1) -> list[CaseRecord]:
-        """Return the cases of ``track`` decided after the event ``after``, oldest first."""
-        with self._lock:
+    def _batch(self, size: int) -> int:
+        rows = self._store.read(_SELECT, (self.reached, size, *_KINDS, BATCH_EVENTS))
+        self._take(rows)
+        self.reached = size if len(rows) < BATCH_EVENTS else rows[-1][0] + 1
+        if self._recalled and self._other_wrote():  # what was recalled may be ahead of what was folded here
+            self._load()
+            return 0
+        while self._unsettled:  # not before the batch is whole: what is saved must not be ahead of `reached`
+            self._recount(self._unsettled.pop())
+        if len(self._dirty) >= SAVE_CASES or self._count > CACHED_CASES_MAX:
             self.save()
-            columns = f"select {CASE_COLUMNS} from case_record where track = ? and seq > ? order by seq"  # noqa: S608
-            return [self._known(row) for row in self._store.read(columns, (track.key, after))]
+        return len(rows)
+
+    def cases(self, track: TrackState, after: int = -1) -> list[CaseRecord]:
+        """Return the cases of ``track`` decided after the event ``after``, oldest first.
+
+        Where another process has written meanwhile, this book goes on from what that one wrote: then ``track`` is no
+        longer the object in ``tracks``, and what was made of it should be made again.
+        """
+        statement = f"select {CASE_COLUMNS} from case_record where track = ? and seq > ? order by seq"  # noqa: S608
+        with self._lock:
+            while True:
+                self.save()
+                rows = self._store.read(statement, (track.key, after))
+                found = [self._known(row) for row in rows]
+                if not self._other_wrote():
+                    return found
+                self._load()
 
     # Saving.
 
     def save(self) -> None:
-        """Write what changed, unless another process has come further: then begin from what it wrote."""
+        """Write what changed, unless another process has written meanwhile: then go on from what that one wrote."""
         with self._lock:
             with self._store.transaction() as transaction:
                 rows = transaction.fetch("select value from setting where name = ?", (_SETTING,))
-                kept = orjson.loads(rows[0][0]) if rows else {}
-                size = transaction.head[0]
-                usable = kept.get("version") == _VERSION and kept["reached"] <= size
-                ours = not usable or kept["reached"] <= self.reached
+                ours = _token(rows) == self._token
                 if ours:
-                    if not usable or self._wiped:
+                    if not self._based:  # what is written there is of another version, or of another ledger
                         transaction.execute("delete from case_record")
                         transaction.execute("delete from track")
-                    self._write(transaction)
-            self._dirty.clear()
-            self._wiped = False
+                    token = secrets.token_hex(8)
+                    self._write(transaction, token)
             if not ours:
                 self._load()
-            elif self._count > CACHED_CASES_MAX:
+                return
+            self._token, self._based = token, True
+            self._dirty.clear()
+            if self._count > CACHED_CASES_MAX:
                 self._cases, self._count = {}, 0
                 for track in self.tracks.values():  # their queues would go on with records that nobody else knows
                     track.ahead, track.next_due = None, 0
 
-    def _write(self, transaction: Transaction) -> None:
+    def _other_wrote(self) -> bool:
+        rows = self._store.read("select value from setting where name = ?", (_SETTING,))
+        self._recalled = False
+        return _token(rows) != self._token
+
+    def _write(self, transaction: Transaction, token: str) -> None:
         if self._dirty:
             cells = sorted(case.row() for case in self._dirty.values())
             transaction.upsert_many("case_record", "id", CASE_COLUMNS, cells)
@@ -143,20 +167,20 @@ class TrackBook:
         if tracks:
             transaction.upsert_many("track", "key", "key,data", sorted(tracks))
         state = {
-            "version": _VERSION, "reached": self.reached, "clock": self.clock, "looked": self._looked,
+            "version": _VERSION, "token": token, "reached": self.reached, "clock": self.clock, "looked": self._looked,
             "probes": sorted(self._probes),
         }  # fmt: skip
         transaction.upsert_many("setting", "name", "name,value", [(_SETTING, _text(state))])
 
     def _load(self) -> None:
+        """Begin from what is written; from nothing where that is not usable."""
+        self._forget()
         rows = self._store.read("select value from setting where name = ?", (_SETTING,))
         kept = orjson.loads(rows[0][0]) if rows else {}
-        self.tracks, self.watches = {}, {}
-        self._cases, self._count, self._probes = {}, 0, set()
-        self.reached = self.clock = self._looked = 0
-        if kept.get("version") != _VERSION:
-            self._wiped = True
+        self._token = _token(rows)
+        if not self._token or kept["reached"] > self._store.read("select size from head")[0][0]:
             return
+        self._based = True
         self.reached, self.clock, self._looked = kept["reached"], kept["clock"], kept["looked"]
         self._probes = set(kept["probes"])
         for key, text in self._store.read("select key, data from track"):
@@ -169,9 +193,10 @@ class TrackBook:
                 track.read(data)
 
     def _forget(self) -> None:
-        self.tracks, self.watches, self._cases, self._dirty, self._probes = {}, {}, {}, {}, set()
+        self.tracks, self.watches, self._cases, self._dirty = {}, {}, {}, {}
+        self._probes, self._unsettled = set(), set()
+        self._based = False
         self.reached = self.clock = self._looked = self._count = 0
-        self._wiped = True
 
     # Finding.
 
@@ -189,6 +214,11 @@ class TrackBook:
             watch = self.watches[agent, version, action] = DriftWatch(agent, version, action)
         return watch
 
+    def _saved(self) -> bool:
+        """Whether the store's rows are of this fold; notes that they were read."""
+        self._recalled |= self._based
+        return self._based
+
     def _known(self, row: Row) -> CaseRecord:
         """The record of a row: the one in memory, or read and kept there."""
         known = self._cases.get(row[2])
@@ -201,7 +231,7 @@ class TrackBook:
         """Read the records of ``cases`` that are not in memory."""
         missing = [case for case in dict.fromkeys(cases) if case not in self._cases]
         found: dict[str, list[CaseRecord]] = {case: [] for case in missing}
-        if missing and not self._wiped:
+        if missing and self._saved():
             for start in range(0, len(missing), 500):
                 part = missing[start : start + 500]
                 marks = ",".join("?" * len(part))
@@ -220,7 +250,7 @@ class TrackBook:
         """Have the queue of cases that are not counted in memory."""
         if track.ahead is None:
             track.ahead = deque()
-            if not self._wiped:
+            if self._saved():
                 columns = f"select {CASE_COLUMNS} from case_record where track = ? and seq >= ? order by seq"  # noqa: S608
                 rows = self._store.read(columns, (track.key, track.pointer))
                 self._recall(row[2] for row in rows)
@@ -254,17 +284,18 @@ class TrackBook:
                 self._ended(case, action, done=kind == "action.finished")
 
     def _of(self, case: str, action: str) -> CaseRecord | None:
-        for record in self._cases.get(case, ()):
+        for record in self._cases[case]:
             if action in record.actions:
                 return record
         return None
 
     def _said(self, case: str, action: str, speaker: str, right: bool) -> None:
         record = self._of(case, action)
-        if record is not None:
-            before = record.corrected, record.contradicted
-            if record.say(action, speaker, right):
-                self._moved(record, before)
+        if record is None:
+            return
+        before = record.corrected, record.contradicted
+        if record.say(action, speaker, right):
+            self._moved(record, before)
 
     def _ended(self, case: str, action: str, *, done: bool) -> None:
         record = self._of(case, action)
@@ -285,8 +316,9 @@ class TrackBook:
         track = self.tracks[record.track]
         track.corrected += record.corrected - before[0]
         track.contradicted += record.contradicted - before[1]
-        self._watch(track.agent, track.version, track.action).known(record, self.clock)
-        self._ripen(track)
+        if record.alone and not record.fed:
+            self._watch(track.agent, track.version, track.action).known(record, self.clock)
+            self._ripen(track)
         if record.state == "open":
             track.next_due = 0
         elif track.key not in self._unsettled:
@@ -422,6 +454,12 @@ def _is_case(decision: Mapping[str, Any]) -> bool:
 
 def _probe(agent: str, action: str, case: str) -> str:
     return "\0".join((agent, action, case))
+
+
+def _token(rows: list[Row]) -> str:
+    """What the fold's setting names as written last; empty where it is not there or of another version."""
+    kept = orjson.loads(rows[0][0]) if rows else {}
+    return str(kept["token"]) if kept.get("version") == _VERSION else ""
 
 
 def _text(data: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from remit.knowledge.audit_form import age_words, share_words
 from remit.knowledge.audit_rules import RuleResult, TableAudit
-from remit.knowledge.chart_svg import age_chart, line_chart, share_bar
+from remit.chart_svg import age_chart, line_chart, share_bar
 from remit.knowledge.fitness import VERDICTS, NeedFitness
 
 __all__ = ["audit_page"]

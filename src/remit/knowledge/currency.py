@@ -6,8 +6,13 @@ from typing import Final
 
 __all__ = ["minor_digits"]
 
-_NONE: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE: Final = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_NONE: Final = frozenset(
+    {
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"),
+        *("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+    }
+)
+_THREE: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _FOUR: Final = frozenset({"CLF", "UYW"})
 
 

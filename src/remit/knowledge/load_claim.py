@@ -61,6 +61,20 @@ class LoadClaim:
         if changed != 1:
             raise Conflict(f"load {self.plan.load} of {self.plan.dataset} was taken for dead and ended by another load")
 
+    def date(self, journal: Journal, started: int) -> None:
+        """Say that the load's rows are as of ``started``, in seconds since 1970, before any of them is written.
+
+        Raises:
+            Conflict: it was ended by another load.
+        """
+
+        def work(transaction: Transaction, _seq: int) -> list[Event]:
+            self.guard(transaction)
+            transaction.execute("update load set started = ? where load = ?", (started, self.plan.load))
+            return []
+
+        journal.append_with(work)
+
     def end(
         self,
         journal: Journal,

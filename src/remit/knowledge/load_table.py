@@ -127,6 +127,8 @@ class _Run:
         self.journal, self.store, self.source, self.spec, self.claim = journal, store, source, spec, claim
         self.plan, self.mode, self.batch_rows, self.progress = claim.plan, mode, batch_rows, progress
         self.started = time.monotonic()
+        self.asked_at = int(now.timestamp())
+        """When all that was read was so, in seconds of business time: ages count from here."""
         self.counts: Counter[str] = Counter()
         self.unsaid: Counter[str] = Counter()
         """What was counted since the last event, and stands in the next one."""
@@ -152,6 +154,8 @@ class _Run:
         rows = reader.read(ask)
         try:
             async for batch in rows:
+                if batch.as_of is not None:
+                    self._date(int(batch.as_of.timestamp()))
                 self._take(batch)
             self._flush()
             problem = self._close_absent()
@@ -174,6 +178,15 @@ class _Run:
         if report.state == "ok":
             report = await self._say_taken(reader, ask, report)
         return report
+
+    def _date(self, moment: int) -> None:
+        """Have ages count from ``moment``: an export is as old as it says, however late it is read.
+
+        Only before anything of it was written: an age that was shown must not come out otherwise later.
+        """
+        if moment < self.asked_at and self.number == 0:
+            self.asked_at = moment
+            self.claim.date(self.journal, moment)
 
     def _since(self) -> str | None:
         """Where an incremental load begins; None, from the first row, where rows read before were read otherwise."""
@@ -305,7 +318,7 @@ class _Run:
         }  # fmt: skip
         event: dict[str, Json] = {
             **said, "dataset": self.plan.dataset, "load": self.plan.load, "mode": self.mode, "state": state,
-            "cursor": cursor, "spec": self.source.digest, "batches": self.number, "started": self.plan.started,
+            "cursor": cursor, "spec": self.source.digest, "batches": self.number, "started": self.asked_at,
             "ended": ended, "trust": self.source.trust,
         }  # fmt: skip
         self.claim.end(
@@ -314,7 +327,7 @@ class _Run:
         )  # fmt: skip
         return LoadReport(
             self.plan.dataset, self.plan.load, self.mode, state, counts, seconds, tuple(self.notes), tuple(drift),
-            cursor, problem, self.plan.started, self.spec.columns,
+            cursor, problem, self.asked_at, self.spec.columns,
         )  # fmt: skip
 
     async def _say_taken(self, reader: SourceReader, ask: TableAsk, report: LoadReport) -> LoadReport:

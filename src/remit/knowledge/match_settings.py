@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -81,6 +81,12 @@ def settle(rows: Sequence[Mapping[str, str | None]], match: Mapping[str, str]) -
         Comparison(column.name, form_name(number, ""), tuple(_levels(number, column, partners, frequent)))
         for number, column in enumerate(columns)
     )
+    if (
+        len(comparisons) == 1
+    ):  # of one column alone nothing tells how far likeness is proof: it is the same or it is not
+        (only,) = comparisons
+        kept = (only.levels[0], *(level for level in only.levels if level.neutral or level.condition == ("else",)))
+        comparisons = (replace(only, levels=kept),)
     personal = frozenset(
         number
         for number, column in enumerate(columns)
@@ -231,7 +237,7 @@ def _rules(
                 elif pairs > 0:
                     chosen.append((pairs, longer))
         coarse = wider[:60]
-    return _widest(chosen, columns)
+    return _widest(chosen)
 
 
 def _overlap(rule: BlockRule) -> bool:
@@ -244,13 +250,23 @@ def _pairs(values: Sequence[Sequence[str | None]]) -> int:
     return sum(count * (count - 1) // 2 for key, count in counts.items() if count > 1 and None not in key)
 
 
-def _widest(chosen: Sequence[tuple[float, BlockRule]], columns: Sequence[MatchColumn]) -> tuple[BlockRule, ...]:
-    """Leave out rules that a coarser one on the same columns includes, then those that find least."""
-    kept: list[BlockRule] = []
-    for _, rule in sorted(chosen, key=lambda one: (-one[0], str(one[1]))):
-        if not any(_includes(done, rule) for done in kept):
-            kept.append(rule)
-    return tuple(kept[:RULES_MAX])
+def _widest(chosen: Sequence[tuple[float, BlockRule]]) -> tuple[BlockRule, ...]:
+    """Leave out rules that a coarser one includes, then those that add least.
+
+    A rule on one column finds whoever agrees there, whatever else is wrong, so those come first; then every other
+    set of columns once, by its coarsest rule, then again by its next.
+    """
+    kept: list[tuple[float, BlockRule]] = []
+    for pairs, rule in sorted(chosen, key=lambda one: (-one[0], str(one[1]))):
+        if not any(_includes(done, rule) for _, done in kept):
+            kept.append((pairs, rule))
+    seen: Counter[frozenset[int]] = Counter()
+    ranked = []
+    for pairs, rule in kept:
+        columns = frozenset(number for part in rule for number in part.columns)
+        seen[columns] += 1
+        ranked.append((len(rule) + seen[columns], len(rule), -pairs, str(rule), rule))
+    return tuple(rule for *_, rule in sorted(ranked, key=lambda one: one[:4])[:RULES_MAX])
 
 
 def _includes(coarse: BlockRule, fine: BlockRule) -> bool:
@@ -273,6 +289,6 @@ def _training(
             ranked.append((pairs, form_name(number, "")))
     ranked.sort()
     most = max(PAIRS_PER_RULE_MIN, PAIRS_PER_RECORD * size)
-    alone = [(form,) for pairs, form in ranked if pairs <= most][:3]
-    joined = [(one[1], two[1]) for one, two in combinations(ranked, 2)][:3]
-    return tuple(alone) if len(alone) >= 2 else tuple([*alone, *joined][:3])
+    alone = [(form,) for pairs, form in ranked if pairs <= most][:2]
+    joined = [(one[1], two[1]) for one, two in combinations(ranked, 2)][:2]
+    return tuple(alone) if len(alone) >= 2 else tuple([*alone, *joined][:2])

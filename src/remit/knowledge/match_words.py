@@ -31,8 +31,8 @@ _EMPTY: Final = frozenset(
 _PLAIN: Final = {
     code: None if chr(code) in "'`" else " " for code in range(128) if not chr(code).isalnum()
 }  # fmt: skip
-_DAY_MONTH: Final = re.compile(r"(\d{1,2})\D(\d{1,2})\D(\d{4})(?!\d)")
-_YEAR_FIRST: Final = re.compile(r"(\d{4})\D(\d{1,2})\D(\d{1,2})(?!\d)")
+_DAY_MONTH: Final = re.compile(r"(\d{1,2})[-/. ]+(\d{1,2})[-/. ]+(\d{4})(?!\w)")
+_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,2})(?!\d)")
 
 FORMS: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("", "sorted"),

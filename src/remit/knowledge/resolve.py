@@ -28,7 +28,7 @@ from remit.knowledge.match_clusters import (
 from remit.knowledge.match_settings import MatchSettings, settle
 from remit.knowledge.match_training import refined, started
 from remit.knowledge.match_words import WORDS, column_of, is_empty
-from remit.knowledge.pair_model import Frequencies, PairModel, Prepared, hashed_value, probability_of
+from remit.knowledge.pair_model import Comparison, Frequencies, PairModel, Prepared, hashed_value, probability_of
 from remit.knowledge.splink_engine import SAMPLE_PAIRS, SplinkEngine
 from remit.knowledge.text_match import TextIndex, text_pairs, text_weight
 
@@ -185,7 +185,11 @@ def _trained(
         begun = started(settings.comparisons, engine.learn(), min(all_pairs, SAMPLE_PAIRS))
         comparisons, prior, relations = refined(begun, engine.patterns(begun), all_pairs, settings.personal)
         most = FREQUENT_MAX // max(1, len(settings.frequent))
-        frequencies = {form: _frequencies(engine.value_counts(form), form, secret, most) for form in settings.frequent}
+        frequencies = {
+            old.form: _frequencies(engine.value_counts(old.form), old, new, secret, most)
+            for old, new in zip(begun, comparisons, strict=True)
+            if old.form in settings.frequent
+        }
         model = PairModel(
             settings.columns, comparisons, settings.rules, frequencies, prior, sure_bp, doubt_bp, relations
         )
@@ -198,12 +202,18 @@ def _trained(
     return model, pairs
 
 
-def _frequencies(counts: Sequence[tuple[str, int]], form: str, secret: bytes, most: int) -> Frequencies:
-    total = sum(count for _, count in counts)
+def _frequencies(
+    counts: Sequence[tuple[str, int]], drawn: Comparison, learned: Comparison, secret: bytes, most: int
+) -> Frequencies:
+    # What is frequent only because it is noted several times of one thing is not common: what training took out of
+    # the chance that two agree comes out of all frequencies too.
+    place = next(number for number, level in enumerate(drawn.levels) if level.by_frequency)
+    total = sum(count for _, count in counts) * drawn.levels[place].u / learned.levels[place].u
     kept, rest = counts[:most], counts[most:]
     common = sum(count for _, count in rest) / len(rest) if rest else 1.0
     return Frequencies(
-        common / total, {hashed_value(secret, form, value): count / total for value, count in kept if count > common}
+        common / total,
+        {hashed_value(secret, drawn.form, value): count / total for value, count in kept if count > common},
     )
 
 

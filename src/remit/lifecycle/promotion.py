@@ -57,8 +57,7 @@ class Promotion:
         _same(certificate, arguments)
         for _ in range(TRIES_MAX):
             epoch = self._journal.store.read("select epoch from head")[0][0]
-            data = self._data(certificate, key)
-            event = Event("stage.changed", "remit", data, "", key)
+            event = Event("stage.changed", "remit", self._data(certificate, key), "", key)
             try:
                 self._journal.append_now(event, guards=Guards(epoch=epoch))
             except Moved:  # judge again by how things stand now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from remit.evidence.case_label import CaseTerms
 from remit.evidence.track import TrackBook
@@ -60,13 +60,13 @@ def prove(book: TrackBook, remits: Remits, track: TrackState, to: Stage, method:
 
 
 def certified_before(book: TrackBook, track: TrackState) -> TrackState | None:
-    """Return the track of the version that was certified last for the same action and class, and then replaced."""
-    named = (track.agent, track.action, track.class_)
+    """Return the track of the version that was certified last, for more than ``track`` now has, and then replaced."""
+    named, ranks = (track.agent, track.action, track.class_), get_args(Stage)
     found = [
         one
         for one in book.tracks.values()
         if (one.agent, one.action, one.class_) == named and one.version != track.version
-        and one.cause == "voided" and one.best
+        and one.cause == "voided" and one.best and ranks.index(track.stage) < ranks.index(one.best["stage"])
     ]  # fmt: skip
     return max(found, key=lambda one: one.changed_seq, default=None)
 
@@ -84,7 +84,7 @@ def pairs_of(book: TrackBook, old: TrackState, new: TrackState) -> Pairs:
 def _prove_paired(book: TrackBook, remits: Remits, track: TrackState) -> Proof | None:
     old = certified_before(book, track)
     terms = None if old is None else remits.terms(old.agent, old.version, old.action)
-    if old is None or terms is None or track.stage != track.terms.starts:
+    if old is None or terms is None:
         return None
     pairs, delta = pairs_of(book, old, track), _delta(track.terms)
     if paired_verdict(pairs, PAIRED_MARGIN, delta) != "pass":

@@ -10,7 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from remit.errors import BadInput
 from remit.evidence.track import TrackBook
@@ -37,6 +37,7 @@ _GROWN: Final = (11, 10)
 """What is dear to work out is worked out again when there is a tenth more to work with."""
 _SHARE_WORTH_BP: Final = 500
 """A threshold in force is moved only for so much more of all cases."""
+_STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 _THEN: Final = {"suspend": "suspend", "demote": "demote", "raise_audit": "audit"}
 
 
@@ -107,7 +108,8 @@ class Warden:
             else:
                 rises.append((track, step))
         if now_due:
-            self._journal.append_now(*_once(now_due), guards=Guards(epoch=epoch))
+            now_due = _once(now_due)
+            self._journal.append_now(*now_due, guards=Guards(epoch=epoch))
             for owner, text in told:
                 self._tell(owner, text)
             return now_due
@@ -165,10 +167,11 @@ class Warden:
                 return events
         for track in list(self._book.tracks.values()):
             manifest = in_use.get(track.agent)
-            if manifest is None or manifest.version != track.version or track.stage != track.terms.starts:
+            if manifest is None or manifest.version != track.version or track.stage not in ("shadow", "supervised"):
                 continue
-            if certified_before(self._book, track) is not None and self._grown("paired", track):
-                events = self._issue(track, manifest, "sampled", "paired", now, epoch)
+            old = certified_before(self._book, track)
+            if old is not None and self._grown("paired", track):
+                events = self._issue(track, manifest, old.best["stage"], "paired", now, epoch)
                 if events:
                     return events
         return []
@@ -176,14 +179,17 @@ class Warden:
     def _issue(
         self, track: TrackState, manifest: Manifest, to: Stage, method: Method, now: datetime, epoch: int
     ) -> list[Event]:
-        at = int(now.timestamp())
-        if track.proposed and at - track.proposed_at < PROPOSED_SECONDS_MAX:
+        young = int(now.timestamp()) - track.proposed_at < PROPOSED_SECONDS_MAX
+        pending = find_certificate(self._journal, track.proposed) if track.proposed and young else None
+        if pending is not None and _STAGES.index(pending.to) >= _STAGES.index(to):
             return []
         proof = prove(self._book, self._remits, track, to, method)
         if method == "learn-then-test" and (proof is None or proof.threshold_bp != track.threshold_bp):
             return self._append(self._learned(track, track.plan_at), epoch)  # labels changed since it was learned
         if proof is None:
             return []
+        if self._book.tracks.get(track.key) is not track:  # another process wrote: what was counted is to count again
+            raise Moved("book")
         event = self._certificate(track, manifest, proof, now)
         self._append([event], epoch)
         self._tell(

@@ -1,0 +1,93 @@
+"""T4: everything is reviewed until the bound is certified, then one case in a hundred; what share is that in all?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from bench.guarantees.guarantee import Guarantee, at_least, at_most, not_possible
+from bench.guarantees.monte_carlo import error_times, first_certified, mean_row
+from bench.guarantees.pool import ROWS_MIN, DecisionPool
+from numpy.typing import NDArray
+
+from remit.errors import RemitError
+from remit.stats.audit_plan import AuditPlan, AuditState, audited, draw_review
+from remit.stats.rate import boundary
+from remit.stats.tax import CaseTimes, GateOption, OperatingPoint, TaxStep, next_reductions, trust_tax
+
+__all__ = ["REVIEWED", "TIMES", "review_shares", "t4_productivity", "t4_share"]
+
+REVIEWED: Final = ((0.01, 0.13), (0.005, 0.06))
+"""True error and the largest share of 10,000 decisions that may be reviewed."""
+TIMES: Final = CaseTimes(600, 360, 600)
+"""Ten minutes by hand, six a review, ten to put an error right."""
+_PLAN: Final = AuditPlan(200)
+_DECISIONS: Final = 10_000
+_PILOT: Final = 3_000
+
+
+def review_shares(rate: float, runs: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return the share of 10,000 decisions that is reviewed, for each run, when a share ``rate`` is wrong."""
+    table = boundary(_PLAN.bound_bp / 10_000, _PLAN.delta_bp / 10_000, _DECISIONS)
+    times = error_times(random, rate, runs, len(table.needs))
+    stop = np.minimum(first_certified(table.needs, times), _DECISIONS)
+    kept = random.binomial((_DECISIONS - stop).astype(np.int64), _PLAN.maintenance.unflagged_bp / 10_000)
+    if runs > 100:
+        for run in range(3):
+            _check(times[run], float(stop[run]))
+    return np.asarray((stop + kept) / _DECISIONS, dtype=np.float64)
+
+
+def t4_share(what: str, rate: float, limit: float, runs: int = 4_000) -> list[Guarantee]:
+    """Return the mean share that is reviewed for a bound of 2 %."""
+    random = np.random.default_rng([4, round(rate * 10**6)])
+    said = f"{what}: share reviewed of {_DECISIONS:,} for a bound of 2 %"
+    return [mean_row("T4", said, review_shares(rate, runs, random), at_most(limit))]
+
+
+def _check(times: NDArray[np.int64], stop: float) -> None:
+    """Follow the real audit decision by decision, and compare where it stops reviewing everything."""
+    state, errors = AuditState(_PLAN), set(times.tolist())
+    while state.certified_at is None and state.decisions < _DECISIONS:
+        state = audited(state, draw_review(state, None, 0), state.decisions + 1 in errors)
+    if (state.certified_at or _DECISIONS) != stop:
+        raise RemitError(f"the shortcut stops reviewing at {stop}, the audit at {state.certified_at}")
+
+
+def t4_productivity(pool: DecisionPool, target: float | None = 2.0, runs: int = 100) -> list[Guarantee]:
+    """Return the net productivity of the gate that the optimiser picks from a pilot of 3,000 labelled cases.
+
+    The pilot only picks: what the gate then lets through is audited from nothing, at its true error.
+    """
+    what = f"{pool.name}: net productivity at a bound of 2 %"
+    if len(pool) < ROWS_MIN:
+        return [not_possible("T4", what, f"needs {ROWS_MIN} rows to stand for a population: got {len(pool)}")]
+    random = np.random.default_rng(44)
+    full = trust_tax(TIMES, OperatingPoint(10_000, 10_000, round(pool.error * 10_000)))
+    gains, coverages = [], []
+    for _ in range(runs):
+        step = _picked(pool, random)
+        error, share = pool.above(step.threshold_bp) if step.threshold_bp is not None else (pool.error, 1.0)
+        reviewed = float(review_shares(error, 1, random)[0])
+        point = OperatingPoint(round(share * 10_000), round(reviewed * 10_000), round(error * 10_000))
+        gains.append((trust_tax(TIMES, point).net_productivity_bp or 0) / 10_000)
+        coverages.append(share)
+    note = f"reviewing everything gives x{(full.net_productivity_bp or 0) / 10_000:.2f} here; "
+    note += f"the gate picked lets {np.mean(coverages):.0%} through"
+    return [mean_row("T4", what, gains, None if target is None else at_least(target), note=note)]
+
+
+def _picked(pool: DecisionPool, random: np.random.Generator) -> TaxStep:
+    """Take the way to spend least that the optimiser finds; gates are shares of unlabelled cases."""
+    places = random.integers(len(pool), size=_PILOT)
+    confidence, wrong = pool.confidence_bp[places], pool.wrong[places]
+    unlabelled = np.sort(pool.confidence_bp[random.integers(len(pool), size=_PILOT)])
+    options = []
+    for share in range(20, 96, 5):
+        threshold = int(unlabelled[-(_PILOT * share) // 100])
+        chosen = confidence >= threshold
+        coverage = round(float(chosen.mean()) * 10_000)
+        options.append(GateOption(threshold, coverage, int(chosen.sum()), int(wrong[chosen].sum())))
+    today = OperatingPoint(10_000, 10_000, round(float(wrong.mean()) * 10_000))
+    steps = next_reductions(TIMES, today, _PILOT, int(wrong.sum()), options, bound_bp=_PLAN.bound_bp)
+    return max(steps, key=lambda step: step.saved_seconds)

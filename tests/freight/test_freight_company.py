@@ -112,12 +112,13 @@ def test_a_term_rests_on_the_past_alone(tmp_path: Path, shipments: tuple[Shipmen
 
 
 def test_the_environment_is_what_the_template_asks_for(company: Company) -> None:
-    text = "".join(path.read_text() for path in (TEMPLATE / "systems").glob("*.yaml"))
+    text = "".join(path.read_text() for path in [*TEMPLATE.glob("systems/*.yaml"), *TEMPLATE.glob("sources/*.yaml")])
     for name in company.environment:
         assert f"${{{name}}}" in text or f"env:{name}" in text
     assert set(company.environment) == {
         "ORDERS_URL", "ORDERS_CLIENT_ID", "ORDERS_SECRET", "CARRIER_URL", "CARRIER_KEY",
         "FINANCE_URL", "FINANCE_USER", "FINANCE_SECRET", "CONTRACTS_URL", "SAFETY_FOLDER",
+        "CRM_URL", "CRM_KEY", "BILLING_URL", "TICKETS_FOLDER", "MAIL_BOX", "STOCK_FILE", "STAFF_FILE",
     }  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def test_services_die_with_a_killed_parent(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as parent:
         assert parent.stdout is not None
         ports = json.loads(parent.stdout.readline())
-        assert len(ports) == 3
+        assert len(ports) == 4
         assert all(_listens(port) for port in ports)
         parent.send_signal(signal.SIGKILL)
         _wait_until_gone(ports)

@@ -344,7 +344,10 @@ def test_budgets(company: Company, call: Call, shipments: tuple[Shipment, ...]) 
     stands = budgets.in_force("Nigeria", month, company.day)
     assert answer["budget_minor"] == budgets.budget_minor("Nigeria", stands)
     assert answer["as_of"] == f"{stands}T00:00:00Z"
-    assert [ask(query) for query in ("country=Atlantis", "", "country=Nigeria&month=x")] == [404, 404, 400]
+    assert [ask(query) for query in ("country=Atlantis", "month=2011-01", "country=Nigeria&month=x")] == [404, 404, 400]
+    everything = ask("")["budgets"]
+    assert [one for one in everything if one["country"] == "Nigeria"] == [answer]
+    assert len(everything) == len(budgets.countries()) >= 39
     assert ask(f"country=Nigeria&month={company.day.year + 1}-01") == 404
     url = f"{environment['FINANCE_URL']}/budgets?country=Nigeria"
     wrong = {"Authorization": "Basic " + base64.b64encode(b"remit:guess").decode()}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from datetime import date
 
-import pytest
-from examples.freight.company import TEMPLATE, Company
+from examples.freight.company import TEMPLATE
 from examples.freight.prices import MODES
 from examples.freight.story import CUT_DAY, Shipment, story_shipments
 
 from remit.app import run_policy_cases
-from remit.connectors.connector import Reading
-from remit.connectors.systems import load_systems, open_connector
+from remit.connectors.systems import load_systems
 from remit.document import read_document
+from remit.knowledge.graph_needs import need_findings
+from remit.knowledge.source_file import load_source_files
 from remit.manifest.company import load_company
 from remit.manifest.load import load_manifest
 from remit.manifest.people import load_people
@@ -35,7 +34,7 @@ def test_the_manifest_grants_booking_and_not_contracts() -> None:
 def test_company_people_and_systems_load() -> None:
     assert load_company(TEMPLATE).clock == "story"
     assert load_people(TEMPLATE / "people.yaml").holds("fin.okafor", "finance", "logistics")
-    assert set(load_systems(TEMPLATE / "systems")) == {"carrier", "contracts", "finance", "orders", "safety"}
+    assert set(load_systems(TEMPLATE / "systems")) == {"carrier"}  # what is written to; the rest are sources
 
 
 def test_the_cases_are_of_this_manifest() -> None:
@@ -50,29 +49,25 @@ def test_the_cases_are_of_this_manifest() -> None:
         assert "rule" not in case["expect"] or f'@id("{case["expect"]["rule"]}")' in policy
 
 
-@pytest.mark.parametrize(
-    ("system", "fact", "parameters", "kind"),
-    [
-        ("carrier", "rate", {"country": "Nigeria", "mode": "Air", "carrier": "Meridian Air"}, int),
-        ("contracts", "term", {"country": "Nigeria", "carrier": "Meridian Air"}, int),
-        ("finance", "budget", {"country": "Nigeria"}, int),
-        ("safety", "hold", {"order": "DN-none"}, str),
-    ],
-)
-def test_every_fact_can_be_read(
-    company: Company, system: str, fact: str, parameters: dict[str, str], kind: type
-) -> None:
-    async def read() -> Reading:
-        connector = open_connector(load_systems(TEMPLATE / "systems")[system], company.environment)
-        try:
-            return await connector.read(fact, parameters)
-        finally:
-            await connector.close()
-
-    reading = asyncio.run(read())
-    assert reading.problem == ""
-    assert type(reading.value) is kind
-    assert reading.observed_at is not None
+def test_every_source_fits_in_a_page_and_every_fact_has_one() -> None:
+    sources = load_source_files(TEMPLATE / "sources")
+    assert len(sources) == 10
+    assert len({source.department for source in sources.values()}) == 7
+    assert {source.kind for source in sources.values()} == {
+        "rest",
+        "sql",
+        "csv",
+        "fixed",
+        "jsonl",
+        "parquet",
+        "mailbox",
+    }
+    for path in (TEMPLATE / "sources").glob("*.yaml"):
+        assert len(path.read_text().splitlines()) <= 25, path
+    assert need_findings(load_manifest(MANIFEST), sources) == ()
+    assert {need.system for need in load_manifest(MANIFEST).actions["booking.create"].facts} == {
+        ""
+    }  # none but the graph
 
 
 def test_before_the_cut_the_bills_were_as_the_readme_says(shipments: tuple[Shipment, ...]) -> None:

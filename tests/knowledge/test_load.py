@@ -255,10 +255,12 @@ def test_few_or_many_rows_known_a_full_load_sees_what_is_there(
     ]
     report = load(second)
     assert [report.counts[name] for name in ("unchanged", "changed", "bad", "closed")] == [1, 2, 2, 1]
-    back = [*first[:3], ["A3", "x", "1", ""], ["A4", "z", "1", ""], ["A4", "x", "1", ""]]
+    back = [["A0", "q", "1", ""], *first[:3], ["A3", "x", "1", ""], ["A4", "z", "1", ""], ["A4", "x", "1", ""]]
     reader = ListReader({"account": (COLUMNS, back)}, batch=1)
     report = load([], reader=reader, batch_rows=4)
-    assert facts(store, "A4")[-1][0] == '"x"', "the last row of a key counts, also one that is as it was before"
+    assert facts(store, "A0")[-1][0] == facts(store, "A4")[-1][0] == '"x"', (
+        "the last row of a key counts, also one that is as it was before"
+    )
     assert report.counts["closed"] == 0
     assert store.read("select count(*) from quarantine where state = 'superseded'") == [(2,)]
 

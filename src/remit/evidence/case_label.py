@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from remit.canonical import INTEGER_MAX, digest
+from remit.canonical import INTEGER_MAX, digest_bytes
 from remit.store.engine import Row
 from remit.vocabulary import Stage
 
@@ -185,4 +185,4 @@ def read_case(row: Row) -> CaseRecord:
 
 def case_record_id(agent: str, version: str, action: str, case: str) -> str:
     """Return the key of a case's record."""
-    return digest([agent, version, action, case])
+    return digest_bytes("\0".join((agent, version, action, case)).encode("utf-8", "surrogatepass"))

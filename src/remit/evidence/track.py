@@ -261,12 +261,18 @@ class TrackBook:
 
     def _take(self, rows: list[Row]) -> None:
         self._recall(case for _, kind, case, _, _ in rows if case)
+        loads, cases = orjson.loads, self._cases
         for seq, kind, case, action, body in rows:
-            event = orjson.loads(body)
+            event = loads(body)
             data = event["data"]
-            if kind == "outcome.recorded":
-                if data["right"] is not None:
-                    self._said(case, action, data["said_by"], data["right"])
+            if kind == "outcome.recorded":  # by far the most
+                right = data["right"]
+                for record in cases[case] if right is not None else ():
+                    if action in record.actions:
+                        before = record.corrected, record.contradicted
+                        if record.say(action, data["said_by"], right):
+                            self._moved(record, before)
+                        break
             elif kind == "action.decided":
                 self._decided(seq, case, action, data)
             elif kind in ("stage.changed", "threshold.learned", "certificate.issued"):

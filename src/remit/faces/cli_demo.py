@@ -17,16 +17,16 @@ __all__ = ["demo"]
 
 
 def demo(
-    name: Annotated[Literal["freight"], Parameter(help="Which example.")],
+    name: Annotated[Literal["freight", "billing", "inquiries"], Parameter(help="Which example.")],
     /,
     *options: Annotated[
         str,
-        Parameter(allow_leading_hyphen=True, help="For the example: --dir D, --orders N, --json."),
+        Parameter(allow_leading_hyphen=True, help="For the example: --dir D, --json; freight: --orders N."),
     ],
 ) -> int:
-    """Play the freight story on five systems.
+    """Play a story: freight on ten systems, billing with a stale input, inquiries that earn autonomy.
 
-    It needs the extra `demo`. Run again it goes on where it was; nothing is done twice.
+    It needs the extra `demo`. Freight goes on where it was when it is run again; nothing is done twice.
     """
     folder = _examples(name)
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]

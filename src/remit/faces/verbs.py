@@ -38,7 +38,7 @@ VERBS: Final = (
     Verb("run", "run", "Take proposals along the governed path", "cli_run:run"),
     Verb("worker", "run", "Carry on what people approved, pass deadlines, look after what was left", "cli_run:worker"),
     Verb("serve", "run", "Answer the JSON API on this machine", "cli_serve:serve"),
-    Verb("demo", "run", "Play the freight story on five systems: `demo freight`", "cli_demo:demo"),
+    Verb("demo", "run", "Play a story: `demo freight`, `demo billing`, `demo inquiries`", "cli_demo:demo"),
     Verb("status", "watch", "Show what there is at a glance", "cli_watch:status"),
     Verb("log", "watch", "List the newest events of the ledger", "cli_watch:log"),
     Verb("explain", "watch", "Tell the whole story of one action", "cli_watch:explain"),

@@ -72,7 +72,7 @@ def trained() -> Iterator[Trained]:
 def test_it_weighs_as_splink_does(trained: Trained) -> None:
     score = trained.model.scorer(SECRET)
     scored = list(trained.engine.score(trained.model, -30.0, SECRET))
-    assert len(scored) > 1_000
+    assert len(scored) > 400
     wrong = [
         (one, two)
         for one, two, weight in scored
@@ -138,7 +138,9 @@ def test_text_and_back(trained: Trained) -> None:
 def test_the_text_names_nobody(trained: Trained) -> None:
     text = model_text(trained.model)
     values = {str(value) for row in trained.rows for value in row.values() if value and len(value) > 4}
-    assert not [value for value in values if value in text]
+    names = {value for value in values if set(value) - set("0123456789abcdef")}  # a hash may hold any digits
+    assert len(names) > 300
+    assert not [value for value in names if value in text]
     assert len(trained.model.frequencies["c0"].shares) > 5
 
 

@@ -41,6 +41,48 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "halt.confirmed": ("", ("halt", "process", "in_flight", "at")),
     "halt.lifted": ("", ("id", "why")),
     "outcome.recorded": ("", ("agent", "right", "said_by", "matured_at", "value")),
+    "source.batch": ("", ("dataset", "load", "number", "counts", "root")),
+    "source.loaded": (
+        "",
+        (
+            "dataset", "load", "mode", "state", "problem", "started", "ended", "trust", "spec", "counts?", "drift?",
+            "notes?", "cursor?", "batches?", "fresh_seconds?",
+        ),
+    ),
+    "quarantine.moved": ("", ("qid", "dataset", "to", "why", "root?", "repaired?", "counts?")),
+    "entity.merged": ("", ("moves", "how", "score_bp", "why", "undoes?")),
+    "entity.split": ("", ("moves", "how", "score_bp", "why", "undoes?")),
+    "context.read": (
+        "",
+        (
+            "agent", "scopes", "as_of", "valid_at", "now", "digest", "facts", "contradicted", "entity?", "hops?",
+            "cap?",            "entities_max?", "facts_max?", "links?", "search?", "limit?", "complete?",
+        ),
+    ),
+    "resolution.trained": ("", ("type", "digest", "text", "records", "pairs")),
+    "knowledge.erased": ("", ("entity", "records", "facts", "held_back", "root", "why")),
+    "stage.changed": (
+        "",
+        (
+            "agent", "version", "action", "class", "stage", "before", "cause", "why", "threshold_bp", "review_bp",
+            "certificate", "expires_at", "key?",
+        ),
+    ),
+    "threshold.learned": (
+        "",
+        (
+            "agent", "version", "action", "class", "threshold_bp", "share_bp", "labels", "errors", "labels_missing",
+            "plan_at", "method", "promise_bp", "sure_bp",
+        ),
+    ),
+    "certificate.issued": ("issued:N", ("agent", "version", "action", "class", "to", "digest", "body", "note")),
+    "alarm.raised": (
+        "", ("agent", "version", "action", "class", "detector", "statistic", "limit", "decisions", "then")
+    ),
+    "review.answered": (
+        "", ("agent", "name", "person", "right", "seconds", "why", "blind", "shown_digest", "own_answer?")
+    ),
+    "probe.planted": ("", ("agent", "action_name", "case", "commitment")),
     "subject.erased": ("", ("commitments", "why")),
     "ledger.recovered": ("", ("what", "size", "why?", "lost?", "before?", "processes?", "torn_bytes?")),
 }  # fmt: skip

@@ -18,7 +18,9 @@ HERE: Final = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from docs.reference.pages_of_code import api_page, cli_page, errors_page, events_page, python_page  # noqa: E402
-from docs.reference.pages_of_files import cases_page, company_page, manifest_page, people_page, systems_page  # noqa: E402
+from docs.reference.pages_of_files import (  # noqa: E402
+    cases_page, company_page, manifest_page, people_page, sources_page, systems_page,
+)  # fmt: skip
 
 __all__ = ["PAGES", "main"]
 
@@ -32,6 +34,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "manifest.md": manifest_page,
     "people.md": people_page,
     "python.md": python_page,
+    "sources.md": sources_page,
     "systems.md": systems_page,
 }
 """Each page of the reference and what makes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["CASES", "COMPANY", "DATABASE", "FILES", "HTTP", "MANIFEST", "PEOPLE"]
+__all__ = ["CASES", "COMPANY", "DATABASE", "FILES", "HTTP", "MANIFEST", "PEOPLE", "SOURCES"]
 
 Meanings = Mapping[str, str]
 
@@ -42,6 +42,10 @@ MANIFEST: Final[Meanings] = {
     "confidence": "The threshold below which a person is asked. A confidence that is missing counts as below.",
     "confidence.at_least": "A share from 0 to 1, kept to the basis point.",
     "confidence.ask": "The role asked.",
+    "promotion": "Who signs when a version has earned more autonomy.",
+    "promotion.ask": "The role; who built the agent may not.",
+    "knowledge": "What it may see of the knowledge graph.",
+    "knowledge.see": "Scopes, `DEPARTMENT/CLASS`, as sources give them.",
     "actions": "What it may do. Whatever is not named here is denied.",
     "actions.NAME": "One action, such as `refund.create`.",
     "actions.NAME.system": "The system it is done in: a file of systems/.",
@@ -57,12 +61,18 @@ MANIFEST: Final[Meanings] = {
     "actions.NAME.once": "At most one effect for the same values of these arguments, ever.",
     "actions.NAME.facts": "What the action rests on, read anew for each judgement.",
     "actions.NAME.facts.NAME": "One fact, by the name that rules use.",
+    "actions.NAME.facts.NAME.about": "Of the graph: which entity, `TYPE/$argument`.",
+    "actions.NAME.facts.NAME.get": "Of the graph: the property; links may lead on, as in `country.budget`.",
+    "actions.NAME.facts.NAME.absent": "What it means that a whole load says nothing of an entity that is known.",
+    "actions.NAME.facts.NAME.absent.in": "The table whose silence counts, `SOURCE.TABLE`.",
+    "actions.NAME.facts.NAME.absent.means": "The value then; it is as old as that table's last whole load.",
     "actions.NAME.facts.NAME.read": "Where from: `SYSTEM.READ`.",
     "actions.NAME.facts.NAME.with": "Parameters of the read.",
     "actions.NAME.facts.NAME.with.NAME": "A value, or `$argument`.",
     "actions.NAME.facts.NAME.type": "What it must be; a value of another type is missing.",
     "actions.NAME.facts.NAME.fresh": "How old it may be. Without it any age will do.",
-    "actions.NAME.facts.NAME.stale": "What to do when it is older, or does not say how old it is. Default: deny.",
+    "actions.NAME.facts.NAME.stale": "What to do when it is older, or does not say how old it is. `refresh`: load its "
+    "source first, and deny if it still is. Default: deny.",
     "actions.NAME.facts.NAME.missing": "What to do when it is missing or cannot be read. Default: deny.",
     "actions.NAME.facts.NAME.ask": "The role asked, where one of the two escalates.",
     "actions.NAME.limits": "What may be drawn in all, over time.",
@@ -75,10 +85,82 @@ MANIFEST: Final[Meanings] = {
     "actions.NAME.limits[].over": "What to do beyond it. Default: deny.",
     "actions.NAME.limits[].ask": "The role asked, where it escalates.",
     "actions.NAME.oversight": "`on_the_loop`: people see exceptions. `in_the_loop`: each one is approved by `ask`. "
-    "`in_control`: the agent only recommends, nothing is done.",
-    "actions.NAME.ask": "The role that approves each one, with `in_the_loop`.",
+    "`in_control`: the agent only recommends, nothing is done. `earned`: what was earned decides, by `autonomy`.",
+    "actions.NAME.autonomy": "The terms on which this action's autonomy is earned, for each version and class.",
+    "actions.NAME.autonomy.promise": "The highest error rate of what passes without a person.",
+    "actions.NAME.autonomy.sure": "How sure that must be. Default: 0.95.",
+    "actions.NAME.autonomy.starts": "The stage of a new version. Default: `shadow`.",
+    "actions.NAME.autonomy.class": "The argument whose values earn separately. Without it all cases are one class.",
+    "actions.NAME.autonomy.matures": "How long after the deed an outcome counts.",
+    "actions.NAME.autonomy.deadline": "How long after the deed a case without a label counts as wrong. "
+    "Default: four times `matures`, and a week.",
+    "actions.NAME.autonomy.expires": "How long a certificate holds. Default: 90d.",
+    "actions.NAME.autonomy.plan": "Label counts at which the threshold is learned, fixed beforehand. "
+    "Default: 100, then twice as many each time.",
+    "actions.NAME.autonomy.supervise_at": "The error rate certified before it leaves the shadow. Default: 0.3.",
+    "actions.NAME.autonomy.review": "The share drawn for a person while sampled. Default: 0.1.",
+    "actions.NAME.autonomy.maintenance": "The share drawn while autonomous. Default: 0.01.",
+    "actions.NAME.autonomy.blind": "`true`: reviewers give their own answer before they see the agent's.",
+    "actions.NAME.autonomy.probes": "The share of known-bad cases mixed into the reviews. Default: 0.",
+    "actions.NAME.autonomy.minutes": "What the trust tax is measured against.",
+    "actions.NAME.autonomy.minutes.manual": "Minutes a person needs for a case without the agent.",
+    "actions.NAME.autonomy.minutes.rework": "Minutes to put a wrong case right.",
+    "actions.NAME.autonomy.outcome": "The fact of the graph that says what became of a case.",
+    "actions.NAME.autonomy.outcome.about": "Which entity, `TYPE/$argument`.",
+    "actions.NAME.autonomy.outcome.get": "The property.",
+    "actions.NAME.autonomy.outcome.right": "The value that means right; any other means wrong.",
+    "actions.NAME.ask": "The role that approves each one, with `in_the_loop`; that is asked, with `earned`.",
     "actions.NAME.undo": "The action that takes it back. It is not called by itself yet.",
     "actions.NAME.irreversible": "`true`: nothing takes it back. `remit check` warns where neither is said.",
+}
+
+SOURCES: Final[Meanings] = {
+    "source": "The source's name; facts say `SOURCE.TABLE/KEY`.",
+    "department": "Whose it is; facts are of scope `DEPARTMENT/CLASS`.",
+    "trust": "How far its rows are trusted. Default: normal; mail: untrusted.",
+    "zone": "The time zone of moments that name none. Default: UTC.",
+    "connect": "How it is reached; the keys are those of its kind, below.",
+    "connect.kind": "The kind of source.",
+    "tables": "Its tables.",
+    "tables.NAME": "One table.",
+    "tables.NAME.is": "The entity type of its rows.",
+    "tables.NAME.key": "The column or columns that identify a row.",
+    "tables.NAME.changed": "The column that says when a row changed: later loads ask for what is newer. Without "
+    "it every "
+    "load is a full one, and absence is deletion.",
+    "tables.NAME.deleted": "The column that marks rows that are gone.",
+    "tables.NAME.observed": "The column that says when a row was true; without it the load's own moment counts.",
+    "tables.NAME.valid": "When what a row says is true in the world.",
+    "tables.NAME.valid.from": "The column with the beginning.",
+    "tables.NAME.valid.to": "The column with the end.",
+    "tables.NAME.fresh": "The target for the age of the last whole load, like `4h`.",
+    "tables.NAME.facts": "What rows say.",
+    "tables.NAME.facts.NAME": "One fact; a text alone is its column, nothing the column of its own name.",
+    "tables.NAME.facts.NAME.from": "The column. Default: the fact's name.",
+    "tables.NAME.facts.NAME.kind": "text (default), integer, `money USD` (`money USD minor`), decimal, boolean, "
+    "date, moment.",
+    "tables.NAME.facts.NAME.form": "How dates and moments are written that are not ISO 8601, like `%d.%m.%Y`.",
+    "tables.NAME.facts.NAME.required": "`true`: a row without it is held back.",
+    "tables.NAME.facts.NAME.unique": "`true`: no two rows have the same.",
+    "tables.NAME.facts.NAME.see": "Its class, such as `pii`. Default: the table's, else `internal`.",
+    "tables.NAME.facts.NAME.match": "What it tells of who somebody is: name, exact, phone, date, address, text, "
+    "postcode.",
+    "tables.NAME.facts.NAME.pattern": "What the whole text must fit.",
+    "tables.NAME.facts.NAME.one_of": "The values allowed.",
+    "tables.NAME.facts.NAME.range": "Lowest and highest value, both included.",
+    "tables.NAME.facts.NAME.about": "Whose personal data it is.",
+    "tables.NAME.links": "Which rows of which tables rows lead to.",
+    "tables.NAME.links.NAME": "One link.",
+    "tables.NAME.links.NAME.to": "The table, `SOURCE.TABLE`.",
+    "tables.NAME.links.NAME.by": "The column with its key.",
+    "tables.NAME.links.NAME.see": "Its class.",
+    "tables.NAME.links.NAME.required": "`true`: a row without it is held back.",
+    "tables.NAME.depends": "Which columns a column decides, like `zip: [city, state]`; the audit finds who disagrees.",
+    "tables.NAME.depends.NAME": "The columns that this one (or these, joined by commas) decides.",
+    "tables.NAME.unique": "Facts of which no two rows have the same.",
+    "tables.NAME.documents": "Facts of long text, for search.",
+    "tables.NAME.volume": "Fewest and most rows of a full load; outside, nothing that is absent is closed.",
+    "tables.NAME.see": "The class of facts and links that say none.",
 }
 
 CASES: Final[Meanings] = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from docs.reference import meanings
-from docs.reference.settings_table import settings_table
+from docs.reference.settings_table import forms_table, settings_table
 
+from remit.connectors.source_kinds import SourceKind, source_kind, source_kinds
 from remit.connectors.systems import connector_kind
 from remit.gate.cases_schema import CASES_SCHEMA
+from remit.knowledge.source_schema import source_schema
 from remit.manifest import company, people
 from remit.manifest.manifest_schema import MANIFEST_SCHEMA
 
-__all__ = ["cases_page", "company_page", "manifest_page", "people_page", "systems_page"]
+__all__ = ["cases_page", "company_page", "manifest_page", "people_page", "sources_page", "systems_page"]
 
 MADE: Final = "<!-- Made by docs/reference/generate.py from the code; do not edit. -->"
 
@@ -60,4 +62,23 @@ def systems_page() -> str:
         kind = connector_kind(name)
         assert kind is not None
         parts.append(f"## kind: {name}\n\n{settings_table(kind.schema, known)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def sources_page() -> str:
+    """Return the page on sources: what all have in common, then the keys of each kind."""
+    plain = SourceKind({}, {}, lambda _document: (), lambda *_given: None)  # type: ignore[arg-type,return-value]
+    parts = [
+        f"# sources/*.yaml\n\n{MADE}\n\n"
+        "One file a source of knowledge. What is not mapped is not loaded, and told as drift. Secrets are named,\n"
+        "never written: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`; `${NAME}` stands in `connect` only. An installed\n"
+        "package can bring further kinds by the entry point group `remit.sources`.",
+        settings_table(source_schema(plain), meanings.SOURCES),
+    ]
+    for name in source_kinds():
+        kind = source_kind(name)
+        assert kind is not None
+        of_connect = forms_table("connect", kind.connect_schema)
+        of_table = forms_table("tables.NAME", kind.table_schema)
+        parts.append(f"## kind: {name}\n\n{of_connect}" + (f"\n{of_table}" if of_table else ""))
     return "\n\n".join(parts) + "\n"

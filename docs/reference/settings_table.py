@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["settings_table"]
+__all__ = ["forms_table", "settings_table"]
 
 
 def settings_table(schema: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
@@ -21,6 +21,11 @@ def settings_table(schema: Mapping[str, Any], meanings: Mapping[str, str]) -> st
     lines = ["| key | form | meaning |", "|---|---|---|"]
     lines += [f"| `{path}` | {_cell(form)} | {_cell(meanings[path])} |" for path, form in keys.items()]
     return "\n".join(lines)
+
+
+def forms_table(below: str, schema: Mapping[str, Any]) -> str:
+    """Return the keys of ``schema``, which stands at ``below``, as a list with their forms."""
+    return "\n".join(f"- `{below}.{path}`: {form}" for path, form in _keys("", schema))
 
 
 def _cell(text: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from remit.app import Control, Journey
-from remit.ledger.journal import Guards
 from remit.oversight.approval import Answer, answer, find_pending
 from remit.oversight.outcome import record_outcome
-from remit.vocabulary import Event, Outcome
+from remit.oversight.review import answer_review
+from remit.vocabulary import Outcome
 
 from .classifier import AGENT, Recommendation, Router
 from .curve import Point, Stretch
@@ -94,12 +94,17 @@ class Play:
             said = Outcome(one.inquiry.id, journey.action, one.right, f"person:{word.person}", control.now())
             record_outcome(control.journal, said)
         elif _drawn(journey):
-            control.journal.append_now(_reviewed(one, journey, word), guards=Guards(review=journey.action))
+            answer_review(
+                control.journal, journey.action, word.person, right=word.right, seconds=word.seconds,
+                why="" if word.right else "another queue", case=one.inquiry.id, agent=AGENT, name=ACTION, blind=False,
+                own_answer=None, shown_digest="", guard=journey.action,
+            )  # fmt: skip
 
     def _count(self, one: Recommendation, journey: Journey) -> None:
         stretch, word = self._stretch, look_at(one.inquiry.id, one.right, self._seed)
         stretch.cases += 1
-        if journey.progress == "denied":
+        if journey.progress == "denied":  # a person does it
+            stretch.reviewed += 1
             return
         asked = journey.progress == "waiting"
         if asked or _drawn(journey):
@@ -157,12 +162,3 @@ def _drawn(journey: Journey) -> bool:
     review = journey.decided["decision"].get("review")
     return review is not None and review["drawn"] and review["when"] == "after"
 
-
-def _reviewed(one: Recommendation, journey: Journey, word: Word) -> Event:
-    data = {
-        "agent": AGENT, "person": word.person, "right": word.right, "seconds": word.seconds,
-        "why": "" if word.right else "another queue", "blind": False, "shown_digest": "",
-    }  # fmt: skip
-    return Event(
-        "review.answered", f"person:{word.person}", data, one.inquiry.id, journey.action, f"reviewed:{word.person}"
-    )

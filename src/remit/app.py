@@ -29,6 +29,7 @@ from remit.errors import BadInput, Conflict, Finding, NotFound, RemitError
 from remit.evidence.fleet import AgentRecord, fleet
 from remit.evidence.inbox import InboxItem, inbox
 from remit.evidence.spend import Spend, spend
+from remit.evidence.track_record import TrackRecord
 from remit.ledger.checkpoint import Signer
 from remit.ledger.erase import erase_subject
 from remit.ledger.event import RecordedEvent
@@ -101,6 +102,8 @@ class Status:
     in_flight: int
     halts: tuple[HaltStatus, ...]
     processes: tuple[ProcessSeen, ...]
+    tracks: tuple[TrackRecord, ...] = ()
+    """What the versions in use have earned."""
 
 
 def open_company(
@@ -138,7 +141,9 @@ class Control:
         self.keeper = Keeper(self.store, self.signer, _witnesses(self.company), report)
         self.journal.counts.listeners.append(self.keeper.notice)
         self.knowledge = Knowledge(company, self.store, self.journal, lambda: self.law, self.now)
-        self.autonomy = Earnings(self.journal, self.signer, self.now, self.submit_proposal, report)
+        self.autonomy = Earnings(
+            self.journal, self.signer, self.now, self.submit_proposal, report, self.roles_of
+        )  # fmt: skip
         self.watchers: list[Callable[[Future[Journey]], None]] = []
         """Are handed every proposal made through this object, once it has come as far as it goes now."""
         self._given, self._role = connectors, role
@@ -510,6 +515,7 @@ class Control:
             self.store.read("select count(*) from open_effect where state = 'begun'")[0][0],
             tuple(status for status in self.halts() if not status.lifted),
             tuple(seen for seen in processes(self.store) if is_living(seen, now)),
+            self.autonomy.in_force() if self._has_time() else (),
         )  # fmt: skip
 
     def _has_time(self) -> bool:

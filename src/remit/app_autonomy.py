@@ -3,31 +3,71 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
 
 from remit.connectors.own_system import OwnOperation
 from remit.errors import BadInput, NotFound, RemitError
+from remit.evidence.review_quality import CorrectedRate, ReviewQuality, corrected_rates, review_quality
 from remit.evidence.track import TrackBook
 from remit.evidence.track_record import TrackRecord, track_record
+from remit.evidence.trust_tax import PaidTax, TaxTerms, paid_tax
 from remit.ledger.checkpoint import Signer
 from remit.ledger.journal import Journal
+from remit.ledger.query import find_action
 from remit.lifecycle.certificate import Certificate, read_certificate
 from remit.lifecycle.promotion import Promotion, find_certificate
 from remit.lifecycle.remits import Remits
 from remit.lifecycle.warden import Warden
 from remit.manifest.autonomy import PROMOTE, Autonomy
+from remit.manifest.template import names_in
+from remit.oversight.approval import RolesOf
+from remit.oversight.outcome import actions_of_case, record_outcome
+from remit.oversight.review import ReviewQueue, ReviewTerms
+from remit.oversight.weekly import FlaggedCase, flagged_cases
+from remit.run.draw import open_draw_key
 from remit.run.replay import Journey
-from remit.vocabulary import Action, Event
+from remit.vocabulary import Action, Event, Json, Outcome
 
 if TYPE_CHECKING:
-    from remit.manifest.grant import Manifest
+    from remit.manifest.grant import ActionGrant, Manifest
 
-__all__ = ["Earnings"]
+__all__ = ["Earnings", "OutcomeCounts", "OutcomeRow"]
+
+_TOGETHER = 64
+"""So many outcomes are recorded at once, to share commits."""
+_TOLD_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """One outcome as somebody wrote it: about an action (its first digits will do), or about a case of ``agent``."""
+
+    case: str
+    action: str
+    agent: str
+    right: bool | None
+    said_by: str
+    matured_at: datetime
+    value: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCounts:
+    """What became of many rows: newly recorded, known already, about unknown cases, impossible; places with reasons
+    for at most the first 100 of the last two each.
+    """
+
+    recorded: int
+    known: int
+    unknown: int
+    impossible: int
+    told: tuple[tuple[str, str], ...]
 
 
 class Earnings:
@@ -43,8 +83,12 @@ class Earnings:
         now: Callable[[], datetime],
         submit: Callable[[Action, str], Future[Journey]],
         report: Callable[[str], None],
+        roles_of: RolesOf = lambda _person, _department: frozenset(),
     ):
         self.remits = Remits(journal)
+        self.reviews = ReviewQueue(
+            journal, self._review_terms, roles_of, lambda: open_draw_key(journal.store), lambda: datetime.now(UTC)
+        )
         self._journal, self._now, self._submit, self._report = journal, now, submit, report
         self._signer = signer
         self._lock = threading.Lock()
@@ -118,6 +162,133 @@ class Earnings:
             raise NotFound(f"no certificate {digest[:12]!r} was ever issued")
         return found
 
+    # Reviews, outcomes, and what checking costs.
+
+    def answer_review(
+        self,
+        action: str,
+        person: str,
+        right: bool | None,
+        why: str = "",
+        seconds: int | None = None,
+        own: Mapping[str, Json] | None = None,
+    ) -> Event:
+        """Record what a person says of a case in their queue; raises as `ReviewQueue.answer` does."""
+        event = self.reviews.answer(action, person, right, why, seconds, own)
+        self.look()
+        return event
+
+    def flagged(self, days: int = 7, *, story: bool = False) -> tuple[FlaggedCase, ...]:
+        """Return what of the last days is worth a look together. ``story``: the company's clock is a story's."""
+        return flagged_cases(self._journal.store, self._now(), days=days, story=story)
+
+    def review_quality(self) -> tuple[ReviewQuality, tuple[CorrectedRate, ...]]:
+        """Return how far reviewers can be believed, and what their misses make of each version's bound."""
+        quality = review_quality(self._journal.store)
+        return quality, corrected_rates(quality, self.in_force())
+
+    def trust_tax(self) -> tuple[PaidTax, ...]:
+        """Return what people's time on each action that earns has cost so far, and the next safe reduction."""
+        found = paid_tax(self._journal.store, self._tax_terms, self.in_force())
+        return tuple(paid for paid in found if self._earns(paid.agent, paid.action) is not None)
+
+    def in_force(self) -> tuple[TrackRecord, ...]:
+        """Return the tracks of the versions in use."""
+        versions = {agent: manifest.version for agent, manifest in self.remits.in_use().items()}
+        return tuple(track for track in self.track_record() if versions.get(track.agent) == track.version)
+
+    def record_outcomes(
+        self, rows: Iterable[tuple[str, OutcomeRow | BadInput]], tell: Callable[[int], None] = lambda _done: None
+    ) -> OutcomeCounts:
+        """Record many outcomes, each with the place it came from; ``tell`` is told how many are done.
+
+        A row that cannot be recorded does not stop those after it.
+
+        Raises:
+            StoreUnavailable: the store cannot be written; the rows before are recorded.
+        """
+        counts = dict.fromkeys(("recorded", "known", "unknown", "impossible"), 0)
+        told: list[tuple[str, str]] = []
+        part: dict[str, tuple[str, Outcome]] = {}
+        done = 0
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+
+            def flush() -> None:
+                for place, (fate, why) in zip(
+                    [place for place, _ in part.values()],
+                    pool.map(self._recorded, [outcome for _, outcome in part.values()]),
+                    strict=True,
+                ):
+                    _count(counts, told, fate, place, why)
+                part.clear()
+                tell(done)
+
+            for done, (place, row) in enumerate(rows, 1):
+                found = self._outcome(row)
+                if isinstance(found, BadInput):
+                    _count(counts, told, "unknown" if isinstance(found, NotFound) else "impossible", place, str(found))
+                    continue
+                if found.action in part or len(part) >= _TOGETHER:  # of one action the order of words counts
+                    flush()
+                part[found.action] = place, found
+            flush()
+        self.look()
+        return OutcomeCounts(**counts, told=tuple(told))
+
+    def _outcome(self, row: OutcomeRow | BadInput) -> Outcome | BadInput:
+        if isinstance(row, BadInput):
+            return row
+        store = self._journal.store
+        try:
+            if row.action:
+                digest = find_action(store, row.action)
+                rows = store.read("select case_id from event where action = ? and step = 'decided:1'", (digest,))
+                case = str(rows[0][0]) if rows else row.case
+                if row.case and row.case != case:
+                    return BadInput(f"case: got {row.case!r:.80}, the action's is {case!r:.80}")
+            else:
+                case, actions = row.case, actions_of_case(store, row.case, row.agent)
+                if not actions:
+                    return NotFound(f"no action of case {row.case!r:.80} was ever judged")
+                digest = actions[-1]
+        except BadInput as error:
+            return error
+        return Outcome(case, digest, row.right, row.said_by, row.matured_at, row.value)
+
+    def _recorded(self, outcome: Outcome) -> tuple[str, str]:
+        try:
+            return ("recorded" if record_outcome(self._journal, outcome) else "known"), ""
+        except NotFound as error:
+            return "unknown", str(error)
+        except BadInput as error:
+            return "impossible", str(error)
+
+    def _earns(self, agent: str, action: str) -> Autonomy | None:
+        manifest = self.remits.in_use().get(agent)
+        grant = manifest.actions.get(action) if manifest is not None else None
+        return grant.autonomy if grant is not None and grant.oversight == "earned" else None
+
+    def _tax_terms(self, agent: str, action: str) -> TaxTerms | None:
+        terms = self._earns(agent, action)
+        if terms is None or not terms.manual_seconds:
+            return None
+        rework = terms.manual_seconds if terms.rework_seconds is None else terms.rework_seconds
+        return TaxTerms(
+            terms.manual_seconds, rework, max(1, terms.promise_bp), terms.sure_bp, terms.maintenance_bp
+        )  # fmt: skip
+
+    def _review_terms(self, agent: str, version: str, action: str) -> ReviewTerms | None:
+        manifest, terms = self.remits.manifest(agent, version), self.remits.terms(agent, version, action)
+        if manifest is None or terms is None:
+            return None
+        grant = manifest.actions[action]
+        return ReviewTerms(
+            grant.ask or "", manifest.department, manifest.built_by, terms.blind, terms.probe_bp,
+            _identifying(grant, terms),
+        )  # fmt: skip
+
+    # Acting.
+
     def operations(self) -> dict[str, OwnOperation]:
         """Return what the system ``remit`` can do of this: the promotion that an owner signed."""
 
@@ -153,3 +324,17 @@ class Earnings:
 
     def _tell(self, owner: str, text: str) -> None:
         self._report(f"for {owner}: {text}")
+
+
+def _count(counts: dict[str, int], told: list[tuple[str, str]], fate: str, place: str, why: str) -> None:
+    counts[fate] += 1
+    if why and counts[fate] <= _TOLD_MAX:
+        told.append((place, why))
+
+
+def _identifying(grant: ActionGrant, terms: Autonomy) -> frozenset[str]:
+    """The arguments that say which case it is: those that facts are read by, that it touches, is done once for."""
+    templates = [*grant.touches, *(need.about for need in grant.facts)]
+    templates += [value for need in grant.facts for value in need.parameters.values() if isinstance(value, str)]
+    names = {name for template in templates for name in names_in(template)} | set(grant.once)
+    return frozenset(names if terms.class_argument is None else names | {terms.class_argument})

@@ -60,6 +60,75 @@ def live(control: Control, shop: StandInConnector) -> None:
     control.erase("customer/A1", "asked to be forgotten", "ada.owner")
 
 
+SOURCE = """\
+source: care
+department: support
+connect: {kind: csv, path: %s}
+tables:
+  customer:
+    is: Customer
+    key: id
+    facts:
+      name: {required: true, match: name}
+      mail: {match: exact}
+      tier: {one_of: [gold, silver]}
+"""
+
+
+def know(place: Path) -> tuple[RecordedEvent, ...]:
+    """The ledger of a company in which every kind of event of the knowledge graph was written."""
+    home = place / "known"
+    init_company(home)
+    (home / "sources").mkdir()
+    (home / "sources" / "care.yaml").write_text(SOURCE % (place / "care.csv"))
+    names = [f"{one} {two}" for one in ("North", "South", "East", "West", "Lake") for two in ("Clinic", "Store")]
+    rows = [f"C{at},{name} {at % 7},m{at}@x.example,gold" for at, name in enumerate(names * 3)]
+    twins = [row.replace("C", "D", 1).replace("Clinic", "Clinik") for row in rows[:4]]
+    broken = ["B1,Bad Tier,b1@x.example,tin", "B2,Bad Tier,b2@x.example,tin"]
+    (place / "care.csv").write_text("\n".join(["id,name,mail,tier", *rows, *twins, *broken]) + "\n")
+    with open_company(home, connectors={"shop": Shop("shop")}) as control:
+        knowledge, _ = control.knowledge, control.desk
+        assert knowledge.load("care", "customer").state == "ok"
+        knowledge.release(1, {"tier": "gold"}, "ada.owner", "a typo")
+        knowledge.drop(2, "not ours", "ada.owner")
+        knowledge.resolve("Customer")
+        merged = control.log(1, kind="entity.merged")[0].seq
+        knowledge.undo(knowledge.undo(merged, "they are two", "ada.owner"), "they are one", "ada.owner")
+        manifest = home / "agents" / "refund-desk.yaml"
+        manifest.write_text(
+            manifest.read_text().replace("actions:\n", "knowledge: {see: [support/internal]}\nactions:\n", 1)
+        )
+    with open_company(home, connectors={"shop": Shop("shop")}) as control:
+        knowledge, _ = control.knowledge, control.desk
+        knowledge.context("refund-desk", "Customer/C3")
+        knowledge.search("refund-desk", "clinic")
+        knowledge.erase("Customer/C4", "asked to", "ada.owner")
+        return control.log(10_000)
+
+
+def died(place: Path) -> tuple[RecordedEvent, ...]:
+    """What the load after one that died says of it."""
+    home = place / "known"
+    with open_company(home, connectors={"shop": Shop("shop")}) as control:
+        _ = control.desk
+        with control.store.transaction() as transaction:
+            transaction.execute("update load set state = 'running'")
+        control.knowledge.load("care", "customer")
+        return control.log(10)
+
+
+def earn(place: Path) -> tuple[RecordedEvent, ...]:
+    """The ledger of a company in which an agent climbed, fell and was reviewed."""
+    home = place / "earned"
+    init_company(home)
+    earning_company(home)
+    shop = Shop(
+        "shop", facts={"paid": lambda _: Reading(40_000, "o", START)}, operations={"refund.create": Done({"refund": "r"})}
+    )
+    with open_company(home, connectors={"shop": shop}) as control:
+        return every_kind_of_autonomy(control)
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RecordedEvent, ...]]:
     """The ledger of a company in which everything happened, its last days lost and owned up to."""

@@ -44,7 +44,7 @@ def test_what_never_came_before_is_named_with_its_count(control: Control) -> Non
             "arguments.amount_minor", "arguments.reason",
         }  # fmt: skip
         fraud = next(one for one in found.segments if one.fields == ("arguments.reason",))
-        assert fraud.values == ("fraud",) and 20 <= fraud.rows <= 40
+        assert fraud.values == ('"fraud"',) and 20 <= fraud.rows <= 40
         tried: list[dict[str, str | int | None]] = [{"arguments.amount_minor": 5, "arguments.reason": "late"}] * 30
         assert control.cliff("refund-desk", None, tried, 100).alarm
 

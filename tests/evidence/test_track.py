@@ -132,7 +132,7 @@ def summed(book: TrackBook) -> dict[str, dict[str, Any]]:
 
 
 @given(steps=st.lists(STEPS, max_size=60), seed=st.integers(0, 2**32), everyone=st.booleans(), wait=st.integers(0, 80))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bit_by_bit_at_once_and_plainly_it_is_the_same(
     store: Store, steps: list[tuple[Any, ...]], seed: int, everyone: bool, wait: int
 ) -> None:

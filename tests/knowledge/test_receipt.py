@@ -30,7 +30,7 @@ def history(journal: Journal, seed: int, receipts: int) -> tuple[RandomWorld, di
         size = world.graph.size
         contexts = []
         with journal.store.snapshot() as reader:
-            for _ in range(30):
+            for _ in range(60):
                 try:
                     contexts.append(read_context(reader, world.ask(size)))
                 except NotFound:

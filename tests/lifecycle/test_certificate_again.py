@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ def issue(ground: Warded, body: dict[str, Any], number: int = 1) -> str:
 
 @given(seed=st.integers(0, 2**32), wrong=st.sampled_from([0.0, 0.01, 0.1, 0.4]), classes=st.integers(1, 3),
        everyone=st.booleans(), wait=st.sampled_from([0, 20, 100, 5_000]))  # fmt: skip
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rates_are_found_again(quick: Store, seed: int, wrong: float, classes: int, everyone: bool, wait: int) -> None:
     random, written = Random(seed), Written()
     source = autonomy(outcome=object()) if everyone else autonomy()
@@ -111,7 +112,7 @@ def test_rates_are_found_again(quick: Store, seed: int, wrong: float, classes: i
 
 
 @given(seed=st.integers(0, 2**32), wrong=st.sampled_from([0.0, 0.01, 0.03]), sure=st.sampled_from([9_500, 6_000]))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_thresholds_are_found_again(quick: Store, seed: int, wrong: float, sure: int) -> None:
     random, written = Random(seed), Written()
     with warded(quick, plan=(100, 200), promise_bp=800, sure_bp=sure) as ground:
@@ -138,11 +139,31 @@ def test_thresholds_are_found_again(quick: Store, seed: int, wrong: float, sure:
                 assert problems == ()
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The file of a ledger with a certificate of each method, found good; their digests by method."""
+    path = tmp_path_factory.mktemp("made") / "made.db"
+    store = open_store(f"sqlite:{path}")
+    try:
+        return path, _climb(store)
+    finally:
+        store.close()
+
+
 @pytest.fixture
-def climbed(quick: Store) -> Iterator[tuple[Warded, dict[str, str]]]:
-    """A ledger with a certificate of each method, found good; their digests by method."""
+def climbed(made: tuple[Path, dict[str, str]], tmp_path: Path) -> Iterator[tuple[Warded, dict[str, str]]]:
+    """A copy of that ledger, to do with as one likes."""
+    shutil.copy(made[0], tmp_path / "copy.db")
+    store = open_store(f"sqlite:{tmp_path / 'copy.db'}")
+    ground = Warded(store, autonomy(plan=(100,), promise_bp=800, sure_bp=9_000))
+    yield ground, made[1]
+    ground.close()
+    store.close()
+
+
+def _climb(store: Store) -> dict[str, str]:
     written = Written()
-    with warded(quick, plan=(100,), promise_bp=800, sure_bp=9_000) as ground:
+    with warded(store, plan=(100,), promise_bp=800, sure_bp=9_000) as ground:
         for number in range(240):
             action = written.decide(f"a{number}", 1_000 + number, 6_000 + number % 30 * 100, draw=number * 61 % 10_000)
             written.outcome(action, "source:erp", number not in (7, 67))
@@ -165,10 +186,10 @@ def climbed(quick: Store) -> Iterator[tuple[Warded, dict[str, str]]]:
         assert ("certificate", "", "sampled", "paired") in ground.look()
         found["paired"] = next(
             orjson.loads(body)["data"]["digest"]
-            for (body,) in quick.read("select body from event where kind = 'certificate.issued' order by seq desc")
+            for (body,) in store.read("select body from event where kind = 'certificate.issued' order by seq desc")
             if b'"paired"' in body.encode()
         )
-        yield ground, found
+        return found
 
 
 @pytest.mark.parametrize("method", ["mixture", "learn-then-test", "paired"])

@@ -40,7 +40,7 @@ _SELECT: Final = (
 )
 BATCH_EVENTS: Final = 5_000
 CACHED_CASES_MAX: Final = 200_000
-SAVE_CASES: Final = 10_000
+SAVE_CASES: Final = 100_000
 """After so many changed cases they are written, whoever asks."""
 
 

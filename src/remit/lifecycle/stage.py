@@ -30,7 +30,7 @@ from remit.stats.rate import log_evidence_above, log_evidence_below, lower_bound
 from remit.stats.watch import Alarm
 from remit.vocabulary import Stage
 
-__all__ = ["Cause", "RateEvidence", "Step", "next_step", "rate_evidence"]
+__all__ = ["Cause", "RateEvidence", "StageStep", "next_step", "rate_evidence"]
 
 Cause = Literal["promoted", "returned", "demoted", "suspended", "expired", "voided"]
 _DOWN: Final[Mapping[Stage, Stage]] = {"autonomous": "sampled", "sampled": "supervised", "supervised": "shadow"}
@@ -69,7 +69,7 @@ class RateEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StageStep:
     """What follows. ``learn``: a planned count was reached. ``rise``: to be proposed. ``fall``: to be recorded now."""
 
     kind: Literal["learn", "rise", "fall"]
@@ -103,21 +103,21 @@ def _tally(track: TrackState, to: Stage) -> Tally:
 
 def next_step(
     track: TrackState, now: datetime, alarms: Sequence[Alarm] = (), together: Sequence[TrackState] = ()
-) -> Step | None:
+) -> StageStep | None:
     """Return what follows for ``track`` at ``now``; ways down first. ``alarms`` are those of its action's watch."""
     return _fall(track, now, alarms) or _rise(track, together or (track,))
 
 
-def _fall(track: TrackState, now: datetime, alarms: Sequence[Alarm]) -> Step | None:
+def _fall(track: TrackState, now: datetime, alarms: Sequence[Alarm]) -> StageStep | None:
     if track.stage == "shadow":
         return None
     earned = track.stage in ("sampled", "autonomous")
     if earned and track.expires_at is not None and to_moment(track.expires_at) <= now:
-        return Step("fall", "supervised", "expired", f"the certificate ended at {track.expires_at}")
+        return StageStep("fall", "supervised", "expired", f"the certificate ended at {track.expires_at}")
     if earned:
         for alarm in alarms:
             if alarm.kind == "suspend":
-                return Step("fall", "supervised", "suspended", alarm.reason, alarm=alarm)
+                return StageStep("fall", "supervised", "suspended", alarm.reason, alarm=alarm)
             if alarm.kind == "demote" and (alarm.signal == "outcomes" or alarm.about == track.class_):
                 return _demoted(track, alarm.reason, alarm)
     worse = _worse(track.alone, track.terms.promise_bp, track.terms) if earned else ""
@@ -126,7 +126,7 @@ def _fall(track: TrackState, now: datetime, alarms: Sequence[Alarm]) -> Step | N
     if track.stage == "supervised":
         worse = _worse(track.learn, track.terms.supervise_at_bp, track.terms)
         if worse:
-            return Step("fall", "shadow", "demoted", worse)
+            return StageStep("fall", "shadow", "demoted", worse)
     return None
 
 
@@ -139,14 +139,14 @@ def _worse(tally: Tally, bound_bp: int, terms: CaseTerms) -> str:
     return f"{tally.errors} of {tally.trials} cases were wrong: at least {at_least:.2%}, promised below {bound:.2%}"
 
 
-def _demoted(track: TrackState, why: str, alarm: Alarm | None) -> Step:
+def _demoted(track: TrackState, why: str, alarm: Alarm | None) -> StageStep:
     tally, terms = track.alone, track.terms
     at_least = lower_bound(tally.trials, tally.errors, (_WHOLE_BP - terms.sure_bp) / _WHOLE_BP)
     hard = at_least > 2 * terms.promise_bp / _WHOLE_BP
-    return Step("fall", "shadow" if hard else _DOWN[track.stage], "demoted", why, alarm=alarm)
+    return StageStep("fall", "shadow" if hard else _DOWN[track.stage], "demoted", why, alarm=alarm)
 
 
-def _rise(track: TrackState, together: Sequence[TrackState]) -> Step | None:
+def _rise(track: TrackState, together: Sequence[TrackState]) -> StageStep | None:
     terms = track.terms
     if track.stage == "shadow":
         return _certified(track, "supervised", together)
@@ -154,18 +154,18 @@ def _rise(track: TrackState, together: Sequence[TrackState]) -> Step | None:
     if track.threshold_bp is None or waits:  # without one also where it was demoted from autonomous
         planned = planned_count(track.labels, terms.plan)
         if planned > track.plan_at:
-            return Step("learn", track.stage, "promoted", f"{planned} labelled cases, as planned", planned)
+            return StageStep("learn", track.stage, "promoted", f"{planned} labelled cases, as planned", planned)
     if track.stage == "supervised" and track.threshold_bp is not None and track.plan_at:
         why = f"from {track.threshold_bp} basis points on, the promise of {terms.promise_bp / 100:g} % is kept"
-        return Step("rise", "sampled", "promoted", why)
+        return StageStep("rise", "sampled", "promoted", why)
     if track.threshold_bp is None:
         return None
     return _certified(track, "autonomous", together) if track.stage == "sampled" else None
 
 
-def _certified(track: TrackState, to: Stage, together: Sequence[TrackState]) -> Step | None:
+def _certified(track: TrackState, to: Stage, together: Sequence[TrackState]) -> StageStep | None:
     evidence = rate_evidence(track, to, together)
     if not evidence.certified:
         return None
     why = f"{evidence.errors} of {evidence.trials} cases were wrong: below {evidence.bound:.2%} is certified"
-    return Step("rise", to, "promoted", why, evidence=evidence)
+    return StageStep("rise", to, "promoted", why, evidence=evidence)

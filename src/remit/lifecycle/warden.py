@@ -22,7 +22,7 @@ from remit.lifecycle.learning import Learned, learn_at, learn_online
 from remit.lifecycle.promotion import find_certificate
 from remit.lifecycle.proof import Method, Proof, certified_before, prove
 from remit.lifecycle.remits import Remits
-from remit.lifecycle.stage import Step, next_step
+from remit.lifecycle.stage import StageStep, next_step
 from remit.manifest.autonomy import PROMOTE
 from remit.manifest.grant import Manifest
 from remit.stats.watch import Alarm
@@ -86,7 +86,7 @@ class Warden:
         in_use = self._remits.in_use()
         self._book.look(now)
         now_due, told = list[Event](), list[tuple[str, str]]()
-        rises = list[tuple[TrackState, Step]]()
+        rises = list[tuple[TrackState, StageStep]]()
         tracks = list(self._book.tracks.values())
         together = defaultdict[tuple[str, str, str], list[TrackState]](list)
         for track in tracks:
@@ -159,7 +159,7 @@ class Warden:
     # Rising.
 
     def _issue_all(
-        self, rises: list[tuple[TrackState, Step]], in_use: Mapping[str, Manifest], now: datetime, epoch: int
+        self, rises: list[tuple[TrackState, StageStep]], in_use: Mapping[str, Manifest], now: datetime, epoch: int
     ) -> list[Event]:
         for track, step in rises:
             events = self._issue(track, in_use[track.agent], step.to, _method(step.to), now, epoch)
@@ -269,7 +269,7 @@ def _stage_event(track: TrackState, to: Stage, cause: str, why: str) -> Event:
     return Event("stage.changed", "remit", data)
 
 
-def _fallen(track: TrackState, step: Step) -> list[Event]:
+def _fallen(track: TrackState, step: StageStep) -> list[Event]:
     events = [_stage_event(track, step.to, step.cause, step.why)]
     if step.alarm is not None:
         events.insert(0, _alarm_event(track, step.alarm))

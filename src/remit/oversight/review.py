@@ -154,15 +154,18 @@ class ReviewQueue:
             Conflict: somebody else was quicker.
         """
         item = self._find(prefix, person)
-        if own:
+        if own is not None:
             self.commit(item.action, person, own)
         case = self._case(item, person)
         if case.blind and case.answer is None:
             raise BadInput("this case is reviewed blind: give your own answer first, with --own NAME=VALUE")
+        if right is None and item.kind == "asked":
+            raise BadInput("this action waits for a yes or a no: say right or wrong")
+        _check_said(right, why, seconds)
         if seconds is None:
             seconds = self._measured(case)
         if item.pending is not None:
-            event = self._decide(item.pending, person, right, why, seconds)
+            event = answer(self._journal, item.pending, Answer(person, "", right is True, why, seconds), self._roles_of)
         else:
             guard = None if item.probe else item.action
             event = answer_review(
@@ -172,11 +175,6 @@ class ReviewQueue:
             )  # fmt: skip
         self._forget(item.action, person)
         return event
-
-    def _decide(self, pending: Pending, person: str, right: bool | None, why: str, seconds: int | None) -> Event:
-        if right is None:
-            raise BadInput("this action waits for a yes or a no: say right or wrong")
-        return answer(self._journal, pending, Answer(person, "", right, why, seconds), self._roles_of)
 
     # Which stand in the queue.
 
@@ -211,19 +209,21 @@ class ReviewQueue:
         return [item for item in result if item.data]
 
     def _real(self, person: str) -> list[_Item]:
-        pending = list_pending(self._store)
-        drawn = [(orjson.loads(data)["seq"], action) for action, data in self._store.read(
-            "select action, data from review where state = 'open'")]  # fmt: skip
-        decided = self._decided([*(one.action for one in pending), *(action for _, action in drawn)])
-        items = [_Item(one.action, one.action, "asked", decided.get(one.action, {}), one) for one in pending]
-        items += [_Item(action, action, "drawn", decided.get(action, {})) for _, action in sorted(drawn)]
+        places: list[tuple[str, Pending | None]] = [(one.action, one) for one in list_pending(self._store)]
+        rows = self._store.read("select action, data from review where state = 'open'")
+        places += [(action, None) for _, action in sorted((orjson.loads(data)["seq"], action) for action, data in rows)]
         found: list[_Item] = []
-        for item in items:
-            if item.data and self._may(item, person):
-                found.append(item)
-                if len(found) == LISTED_MAX:
-                    break
-        return found
+        for start in range(0, len(places), LISTED_MAX):
+            part = places[start : start + LISTED_MAX]
+            decided = self._decided(action for action, _ in part)
+            items = [
+                _Item(action, action, "asked" if pending else "drawn", decided.get(action, {}), pending)
+                for action, pending in part
+            ]
+            found += [item for item in items if item.data and self._may(item, person)]
+            if len(found) >= LISTED_MAX:
+                break
+        return found[:LISTED_MAX]
 
     def _may(self, item: _Item, person: str) -> bool:
         try:
@@ -364,12 +364,7 @@ def answer_review(
     Raises:
         BadInput: wrong without a reason, or an impossible time. Conflict: it was answered meanwhile.
     """
-    if right is False and not why.strip():
-        raise BadInput("wrong needs a reason: say why")
-    if len(why) > 2_000:
-        raise BadInput(f"reason of {len(why)} characters: at most 2000 are taken")
-    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= SECONDS_MAX):
-        raise BadInput(f"seconds taken: got {seconds!r:.40}, expected 0 to {SECONDS_MAX}")
+    _check_said(right, why, seconds)
     data: dict[str, Json] = {
         "agent": agent, "name": name, "person": person, "right": right, "seconds": seconds, "why": why, "blind": blind,
         "shown_digest": shown_digest,
@@ -392,6 +387,15 @@ def answer_review(
     except Moved:
         raise Conflict(f"{action[:12]} was reviewed meanwhile; look at the next case") from None
     return event
+
+
+def _check_said(right: bool | None, why: str, seconds: int | None) -> None:
+    if right is False and not why.strip():
+        raise BadInput("wrong needs a reason: say why")
+    if len(why) > 2_000:
+        raise BadInput(f"reason of {len(why)} characters: at most 2000 are taken")
+    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= SECONDS_MAX):
+        raise BadInput(f"seconds taken: got {seconds!r:.40}, expected 0 to {SECONDS_MAX}")
 
 
 def _probe_item(probe: Any, decided: Mapping[str, Mapping[str, Any]]) -> _Item:

@@ -1,0 +1,194 @@
+"""The curve as one page that needs nothing else: stages, track records with their valid bands, reviews, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Final
+
+from .curve import Point
+
+__all__ = ["story_page"]
+
+PROMISE: Final = 0.05
+WIDTH: Final = 860
+LEFT: Final = 120
+_STAGES: Final = ("shadow", "supervised", "sampled", "autonomous")
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ground: #fff; --ink: #1c2127; --soft: #66707a; --rule: #d8dde2; --band: #9ec5e8;
+  --line: #1f5f99; --bad: #b3372f; --shadow: #e3e7eb; --supervised: #f2d9a0; --sampled: #9ec5e8; --autonomous: #5aa469 }
+@media (prefers-color-scheme: dark) { :root { --ground: #14181c; --ink: #e6eaee; --soft: #98a3ad; --rule: #333b43;
+  --band: #2b5378; --line: #8cc0ef; --bad: #f08a80; --shadow: #2a3138; --supervised: #7a6128; --sampled: #2b5378;
+  --autonomous: #3d8a4f } }
+body { margin: 2rem auto; max-width: 920px; padding: 0 1rem; background: var(--ground); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem } h2 { font-size: 1.05rem; margin: 2rem 0 .25rem }
+p { color: var(--soft); margin: .25rem 0 .5rem; max-width: 44rem } svg { display: block; width: 100%; height: auto }
+svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
+.grid { stroke: var(--rule); stroke-width: 1 } .limit { stroke: var(--bad); stroke-width: 1; stroke-dasharray: 4 3 }
+.line { fill: none; stroke: var(--line); stroke-width: 1.8 } .band { fill: var(--band); opacity: .6 }
+.worse { fill: var(--bad) } .phase { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3 }
+.shadow { fill: var(--shadow) } .supervised { fill: var(--supervised) } .sampled { fill: var(--sampled) }
+.autonomous { fill: var(--autonomous) }
+.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; vertical-align: -.08em }
+.key.shadow { background: var(--shadow) } .key.supervised { background: var(--supervised) }
+.key.sampled { background: var(--sampled) } .key.autonomous { background: var(--autonomous) }
+table { border-collapse: collapse; font-size: 13px; width: 100%; margin-top: .5rem }
+th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(--rule); font-variant-numeric: tabular-nums }
+th:nth-child(2), td:nth-child(2), td:last-child, th:last-child { text-align: left } .scroll { overflow-x: auto }
+"""
+
+
+def story_page(points: Sequence[Point], groups: Sequence[str]) -> str:
+    """Return the page. ``points`` in order, at least one; ``groups`` the classes that earn separately."""
+    keys = "".join(f'<span class="key {name}"></span>{name}' for name in _STAGES)
+    bands = "".join(_track(points, name) for name in groups)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>How a router of inquiries earned its autonomy</title><style>{_STYLE}</style></head><body>
+<h1>How a router of inquiries earned its autonomy</h1>
+<p>{points[-1].cases:,} messages of bank customers (BANKING77, PolyAI, CC BY 4.0), each a case on the ledger. Each group
+of intents earns separately: what passes without a person shall be wrong less often than {PROMISE:.0%}, 95 % sure.
+Dashed verticals are where something was changed on purpose.</p>
+<h2>Stage</h2><p>{keys}</p>{_stages(points, groups)}
+<h2>Track record: error rate of what passes alone, with its valid band</h2>
+<p>By group, from the cases that people saw, while sampled or autonomous. The band holds at whatever moment one looks;
+the red line is the promise. What reviewers miss is not in it.</p>{bands}
+<h2>Share of cases that a person sees</h2>
+{_curve(points, lambda one: one.review_bp / 10_000, 1.0, "share seen by a person", None, "%")}
+<h2>Drift: the statistic on stated confidences</h2>
+<p>On a logarithmic scale, 1 is the alarm (in 10,000 decisions at most one false alarm in fifty). There is none where
+nothing has been earned.</p>
+{_curve(points, lambda one: one.drift, 1.2, "statistic as a share of its limit", 1.0, "")}
+<h2>Net productivity</h2><p>How many times as many cases in the same time of people; work that went wrong is done
+again.</p>
+{_curve(points, lambda one: one.productivity_bp / 10_000, _top(points), "times", 1.0, "x")}
+<h2>The numbers</h2>{_table(points, groups)}
+</body></html>
+"""
+
+
+def _top(points: Sequence[Point]) -> float:
+    return max(2.0, 1.1 * max(one.productivity_bp / 10_000 for one in points))
+
+
+def _x(points: Sequence[Point], cases: int) -> float:
+    return LEFT + (WIDTH - LEFT - 10) * cases / points[-1].cases
+
+
+def _phases(points: Sequence[Point], height: int, *, named: bool) -> str:
+    drawn, before = [], points[0]
+    for last, one in zip(points, points[1:], strict=False):
+        if one.phase != before.phase:
+            x = _x(points, last.cases)
+            drawn.append(f'<line class="phase" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height}"/>')
+            if named:
+                drawn.append(f'<text x="{x + 3:.1f}" y="10">{escape(one.phase)}</text>')
+        before = one
+    return "".join(drawn)
+
+
+def _svg(height: int, title: str, inner: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>{inner}</svg>'
+    )
+
+
+def _stages(points: Sequence[Point], groups: Sequence[str]) -> str:
+    row, drawn = 20, []
+    height = 16 + row * len(groups)
+    for place, name in enumerate(groups):
+        y, start = 16 + place * row, 0
+        drawn.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        for one in points:
+            stage = one.groups[name].stage if name in one.groups else "shadow"
+            x = _x(points, start)
+            wide = _x(points, one.cases) - x
+            drawn.append(f'<rect class="{stage}" x="{x:.1f}" y="{y}" width="{wide + 0.4:.1f}" height="{row - 4}"/>')
+            start = one.cases
+    return _svg(height, "stage of each group over the cases", "".join(drawn) + _phases(points, height, named=True))
+
+
+def _track(points: Sequence[Point], name: str) -> str:
+    """One group: the band from lower to upper bound, the rate seen, and the promise."""
+    height, top = 74, 0.2
+    scale = (height - 24) / top
+
+    def y(rate: float) -> float:
+        return height - 12 - min(rate, top) * scale
+
+    drawn = [f'<text x="{LEFT - 8}" y="{height / 2:.0f}" text-anchor="end">{escape(name)}</text>']
+    for rate in (0.0, 0.1, 0.2):
+        drawn.append(f'<line class="grid" x1="{LEFT}" y1="{y(rate):.1f}" x2="{WIDTH - 10}" y2="{y(rate):.1f}"/>')
+        drawn.append(f'<text x="{LEFT + 2}" y="{y(rate) - 2:.1f}">{rate:.0%}</text>')
+    for run in _runs(points, name):
+        ups = [f"{_x(points, one.cases):.1f} {y(one.groups[name].upper):.1f}" for one in run]
+        downs = [f"{_x(points, one.cases):.1f} {y(one.groups[name].lower):.1f}" for one in reversed(run)]
+        drawn.append(f'<path class="band" d="M{"L".join(ups + downs)}Z"/>')
+        rates = [(one, one.groups[name].errors / one.groups[name].trials) for one in run]
+        drawn.append(f'<path class="line" d="M{"L".join(f"{_x(points, one.cases):.1f} {y(r):.1f}" for one, r in rates)}"/>')
+        last, rate = rates[-1]
+        drawn.append(f'<circle cx="{_x(points, last.cases):.1f}" cy="{y(rate):.1f}" r="2.5" fill="var(--line)"/>')
+    drawn.append(f'<line class="limit" x1="{LEFT}" y1="{y(PROMISE):.1f}" x2="{WIDTH - 10}" y2="{y(PROMISE):.1f}"/>')
+    return _svg(height, f"{name}: error rate with its valid band", "".join(drawn) + _phases(points, height, named=False))
+
+
+def _runs(points: Sequence[Point], name: str) -> list[list[Point]]:
+    """The stretches in which something is known of what passes alone."""
+    runs: list[list[Point]] = [[]]
+    for one in points:
+        group = one.groups.get(name)
+        if group is not None and group.stage in ("sampled", "autonomous") and group.trials:
+            if runs[-1] and runs[-1][-1].groups[name].trials > group.trials:
+                runs.append([])
+            runs[-1].append(one)
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _curve(
+    points: Sequence[Point], of: Callable[[Point], float | None], top: float, title: str, limit: float | None, unit: str
+) -> str:
+    height = 130
+
+    def y(value: float) -> float:
+        return height - 14 - min(value, top) * (height - 30) / top
+
+    drawn = []
+    for part in (0.0, 0.5, 1.0):
+        value = top * part
+        text = f"{value:.0%}" if unit == "%" else f"{unit}{value:.1f}"
+        drawn.append(f'<line class="grid" x1="{LEFT}" y1="{y(value):.1f}" x2="{WIDTH - 10}" y2="{y(value):.1f}"/>')
+        drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
+    run: list[str] = []
+    for one in (*points, None):
+        value = of(one) if one is not None else None
+        if one is not None and value is not None:
+            run.append(f"{_x(points, one.cases):.1f} {y(value):.1f}")
+            continue
+        if run:
+            drawn.append(f'<path class="line" d="M{"L".join(run)}"/>')
+            drawn += [f'<circle cx="{at.split()[0]}" cy="{at.split()[1]}" r="2" fill="var(--line)"/>' for at in run]
+        run = []
+    if limit is not None:
+        drawn.append(f'<line class="limit" x1="{LEFT}" y1="{y(limit):.1f}" x2="{WIDTH - 10}" y2="{y(limit):.1f}"/>')
+    return _svg(height, title, "".join(drawn) + _phases(points, height, named=True))
+
+
+def _table(points: Sequence[Point], groups: Sequence[str]) -> str:
+    rows = []
+    for one in points:
+        stages = "".join(_STAGES_SHORT[one.groups[name].stage] if name in one.groups else "." for name in groups)
+        drift = "" if one.drift is None else f"{one.drift:.2f}"
+        rows.append(
+            f"<tr><td>{one.cases:,}</td><td>{escape(one.phase)}</td><td><code>{stages}</code></td>"
+            f"<td>{one.review_bp / 10_000:.0%}</td><td>{one.alone_wrong} of {one.alone}</td><td>{drift}</td>"
+            f"<td>{one.productivity_bp / 10_000:.2f}</td><td>{escape('; '.join(one.events))}</td></tr>"
+        )
+    head = "<th>cases</th><th>what</th><th>stages</th><th>seen</th><th>wrong alone</th><th>drift</th><th>net</th><th></th>"
+    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+_STAGES_SHORT: Final = {"shadow": "-", "supervised": "s", "sampled": "S", "autonomous": "A"}

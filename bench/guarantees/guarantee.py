@@ -14,7 +14,7 @@ from bench.rows import Budget, figure
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["OURS", "Guarantee", "at_least", "at_most", "exit_code", "markdown", "not_possible", "summary", "table",
+__all__ = ["OURS", "Guarantee", "at_least", "at_most", "exit_code", "markdown", "not_possible", "refused", "summary", "table",
            "write"]  # fmt: skip
 
 OURS: Final = "remit"
@@ -70,8 +70,13 @@ def not_possible(number: str, what: str, why: str, who: str = OURS) -> Guarantee
     return Guarantee(number, what, None, who=who, note=why, possible=False)
 
 
+def refused(number: str, what: str, why: str) -> list[Guarantee]:
+    """Return `not_possible` as a job does, which gives rows."""
+    return [not_possible(number, what, why)]
+
+
 def exit_code(rows: Sequence[Guarantee]) -> int:
-    """Return 1 when a target of ours is missed or nothing of ours was judged, else 0. What others do decides nothing."""
+    """Return 1 when a target of ours is missed or nothing of ours was judged, else 0, whatever others do."""
     judged = [row.met for row in rows if row.who == OURS and row.met is not None]
     return 0 if judged and all(judged) else 1
 

@@ -77,7 +77,7 @@ def first_certified(needs: Sequence[int], times: Ints) -> Floats:
 
 
 def likelihood_needs(bound: float, true_rate: float, delta: float, errors: int) -> list[int]:
-    """Return the table of Wald's test that knows the true rate: it stops when the likelihood ratio reaches 1 / delta."""
+    """Return the table of Wald's test that knows the true rate: it stops at a likelihood ratio of 1 / delta."""
     for_right = math.log((1 - true_rate) / (1 - bound))
     for_wrong = math.log(true_rate / bound)
     return [k + math.ceil((-math.log(delta) - k * for_wrong) / for_right) for k in range(errors)]

@@ -105,7 +105,9 @@ def read_pool(path: Path) -> DecisionPool:
         rows.sort(key=lambda row: row[3])
     names = tuple(sorted({row[2] for row in rows}))
     if len(names) > _CLASSES_MAX:
-        raise BadInput(f"{path.name}: got {len(names)} classes, expected at most {_CLASSES_MAX}; is it the right column?")
+        raise BadInput(
+            f"{path.name}: got {len(names)} classes, expected at most {_CLASSES_MAX}; is it the right column?"
+        )
     place = {name: number for number, name in enumerate(names)}
     return DecisionPool(
         path.name,

@@ -53,7 +53,7 @@ def late_labels(random: np.random.Generator, rate: float, runs: int) -> LateLabe
 
 
 def _counted(labels: LateLabels, today: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return trials and errors on which a promotion may rest today, for each run: up to the first case still awaited."""
+    """Return trials and errors on which a promotion may rest today: up to the first case still awaited."""
     age = today - labels.day
     settled = np.where(labels.silent, age >= _DEADLINE, age >= _MATURE)
     counts = settled.cumprod(axis=1).astype(np.bool_)
@@ -95,4 +95,6 @@ def _check(labels: LateLabels, today: int, trials: NDArray[np.int64], errors: ND
             cases.append(LabelledCase(str(number), day * _DAY_SECONDS, words))
         plain = promotion_counts(cases, today * _DAY_SECONDS, clock)
         if (plain.trials, plain.errors) != (int(trials[run]), int(errors[run])):
-            raise RemitError(f"day {today}: the shortcut counts {errors[run]} in {trials[run]}, promotion_counts {plain}")
+            raise RemitError(
+                f"day {today}: the shortcut counts {errors[run]} in {trials[run]}, promotion_counts {plain}"
+            )

@@ -19,7 +19,12 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from docs.reference.pages_of_code import api_page, cli_page, errors_page, events_page, python_page  # noqa: E402
 from docs.reference.pages_of_files import (  # noqa: E402
-    cases_page, company_page, manifest_page, people_page, sources_page, systems_page,
+    cases_page,
+    company_page,
+    manifest_page,
+    people_page,
+    sources_page,
+    systems_page,
 )  # fmt: skip
 
 __all__ = ["PAGES", "main"]

@@ -67,12 +67,12 @@ def systems_page() -> str:
 
 def sources_page() -> str:
     """Return the page on sources: what all have in common, then the keys of each kind."""
-    plain = SourceKind({}, {}, lambda _document: (), lambda *_given: None)  # type: ignore[arg-type,return-value]
+    plain = SourceKind({}, {}, lambda _document: (), lambda *_given: None)  # type: ignore[arg-type]
     parts = [
         f"# sources/*.yaml\n\n{MADE}\n\n"
         "One file a source of knowledge. What is not mapped is not loaded, and told as drift. Secrets are named,\n"
-        "never written: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`; `${NAME}` stands in `connect` only. An installed\n"
-        "package can bring further kinds by the entry point group `remit.sources`.",
+        "never written: `env:NAME`, `file:PATH`, `keyring:SERVICE/USER`; `${NAME}` stands in `connect` only.\n"
+        "An installed package can bring further kinds by the entry point group `remit.sources`.",
         settings_table(source_schema(plain), meanings.SOURCES),
     ]
     for name in source_kinds():

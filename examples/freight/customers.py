@@ -64,7 +64,7 @@ def _consignee(country: str, number: int) -> Account:
 
 def accounts(everybody: Sequence[Account]) -> tuple[Account, ...]:
     """Return the CRM's accounts: everybody, six in a hundred twice."""
-    found = []
+    found: list[Account] = []
     for person in everybody:
         found.append(replace(person, id=f"A{len(found) + 1:05d}"))
         if draw(1000, "twice", person.truth) < TWICE_IN_1000:

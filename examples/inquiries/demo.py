@@ -142,7 +142,7 @@ def _finish(control: Control, directory: Path, summary: Summary) -> None:
             summary.stands[record.class_] = record.stage
             summary.missing[record.class_] = record.labels_missing
     report = control.verify()
-    summary.events, summary.holds, summary.problems = report.size, report.holds, list(report.problems)
+    summary.events, summary.holds, summary.problems = report.size, not report.problems, list(report.problems)
     export = directory / "export"
     control.export(export)
     certificates = control.autonomy.certificates(AGENT, ACTION)

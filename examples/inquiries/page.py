@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 from .curve import Point
@@ -35,7 +36,8 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
 .key.shadow { background: var(--shadow) } .key.supervised { background: var(--supervised) }
 .key.sampled { background: var(--sampled) } .key.autonomous { background: var(--autonomous) }
 table { border-collapse: collapse; font-size: 13px; width: 100%; margin-top: .5rem }
-th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(--rule); font-variant-numeric: tabular-nums }
+th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(--rule);
+  font-variant-numeric: tabular-nums }
 th:nth-child(2), td:nth-child(2), td:last-child, th:last-child { text-align: left } .scroll { overflow-x: auto }
 """
 
@@ -79,7 +81,7 @@ def _x(points: Sequence[Point], cases: int) -> float:
 
 def _phases(points: Sequence[Point], height: int, *, named: bool) -> str:
     drawn, before = [], points[0]
-    for last, one in zip(points, points[1:], strict=False):
+    for last, one in pairwise(points):
         if one.phase != before.phase:
             x = _x(points, last.cases)
             drawn.append(f'<line class="phase" x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height}"/>')
@@ -90,9 +92,7 @@ def _phases(points: Sequence[Point], height: int, *, named: bool) -> str:
 
 
 def _svg(height: int, title: str, inner: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>{inner}</svg>'
-    )
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{escape(title)}</title>{inner}</svg>'
 
 
 def _stages(points: Sequence[Point], groups: Sequence[str]) -> str:
@@ -126,12 +126,11 @@ def _track(points: Sequence[Point], name: str) -> str:
         ups = [f"{_x(points, one.cases):.1f} {y(one.groups[name].upper):.1f}" for one in run]
         downs = [f"{_x(points, one.cases):.1f} {y(one.groups[name].lower):.1f}" for one in reversed(run)]
         drawn.append(f'<path class="band" d="M{"L".join(ups + downs)}Z"/>')
-        rates = [(one, one.groups[name].errors / one.groups[name].trials) for one in run]
-        drawn.append(f'<path class="line" d="M{"L".join(f"{_x(points, one.cases):.1f} {y(r):.1f}" for one, r in rates)}"/>')
-        last, rate = rates[-1]
-        drawn.append(f'<circle cx="{_x(points, last.cases):.1f}" cy="{y(rate):.1f}" r="2.5" fill="var(--line)"/>')
+        seen = [(one.cases, one.groups[name].errors / one.groups[name].trials) for one in run]
+        drawn.append(_path([f"{_x(points, cases):.1f} {y(rate):.1f}" for cases, rate in seen]))
     drawn.append(f'<line class="limit" x1="{LEFT}" y1="{y(PROMISE):.1f}" x2="{WIDTH - 10}" y2="{y(PROMISE):.1f}"/>')
-    return _svg(height, f"{name}: error rate with its valid band", "".join(drawn) + _phases(points, height, named=False))
+    title = f"{name}: error rate with its valid band"
+    return _svg(height, title, "".join(drawn) + _phases(points, height, named=False))
 
 
 def _runs(points: Sequence[Point], name: str) -> list[list[Point]]:
@@ -163,18 +162,25 @@ def _curve(
         drawn.append(f'<line class="grid" x1="{LEFT}" y1="{y(value):.1f}" x2="{WIDTH - 10}" y2="{y(value):.1f}"/>')
         drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
     run: list[str] = []
-    for one in (*points, None):
-        value = of(one) if one is not None else None
-        if one is not None and value is not None:
+    for one in points:
+        value = of(one)
+        if value is None:
+            drawn.append(_path(run))
+            run = []
+        else:
             run.append(f"{_x(points, one.cases):.1f} {y(value):.1f}")
-            continue
-        if run:
-            drawn.append(f'<path class="line" d="M{"L".join(run)}"/>')
-            drawn += [f'<circle cx="{at.split()[0]}" cy="{at.split()[1]}" r="2" fill="var(--line)"/>' for at in run]
-        run = []
+    drawn.append(_path(run))
     if limit is not None:
         drawn.append(f'<line class="limit" x1="{LEFT}" y1="{y(limit):.1f}" x2="{WIDTH - 10}" y2="{y(limit):.1f}"/>')
     return _svg(height, title, "".join(drawn) + _phases(points, height, named=True))
+
+
+def _path(run: Sequence[str]) -> str:
+    """One unbroken line, each of its points marked."""
+    if not run:
+        return ""
+    marks = "".join('<circle cx="{}" cy="{}" r="2" fill="var(--line)"/>'.format(*at.split()) for at in run)
+    return f'<path class="line" d="M{"L".join(run)}"/>{marks}'
 
 
 def _table(points: Sequence[Point], groups: Sequence[str]) -> str:
@@ -187,7 +193,8 @@ def _table(points: Sequence[Point], groups: Sequence[str]) -> str:
             f"<td>{one.review_bp / 10_000:.0%}</td><td>{one.alone_wrong} of {one.alone}</td><td>{drift}</td>"
             f"<td>{one.productivity_bp / 10_000:.2f}</td><td>{escape('; '.join(one.events))}</td></tr>"
         )
-    head = "<th>cases</th><th>what</th><th>stages</th><th>seen</th><th>wrong alone</th><th>drift</th><th>net</th><th></th>"
+    names = ("cases", "what", "stages", "seen", "wrong alone", "drift", "net", "")
+    head = "".join(f"<th>{name}</th>" for name in names)
     return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
 
 

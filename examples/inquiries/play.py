@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from remit.app import Control, Journey
 from remit.oversight.approval import Answer, answer, find_pending
@@ -18,7 +18,7 @@ from remit.vocabulary import Outcome
 
 from .classifier import AGENT, Recommendation, Router
 from .curve import Point, Stretch
-from .desk import OWNER, Word, look_at
+from .desk import OWNER, look_at
 from .stream import Inquiry
 
 __all__ = ["ACTION", "BATCH", "POINT_EVERY", "Play", "make_helpdesk"]
@@ -34,6 +34,7 @@ AT_ONCE: Final = 8
 def make_helpdesk(file: Path) -> str:
     """Make the helpdesk's database; return its URL."""
     with sqlite3.connect(file) as database:
+        database.execute("pragma journal_mode = wal")
         database.execute("create table routed (key text primary key, message text not null, queue text not null)")
     database.close()
     return f"sqlite:///{file}"
@@ -152,7 +153,8 @@ class Play:
         found = self._control.autonomy.book.watches.get((AGENT, version, ACTION))
         if found is None or found.watch is None:
             return None
-        (state,) = [row for row in found.watch.to_json()["detectors"] if row[:2] == ["confidence", ""]]  # type: ignore[index, union-attr]
+        kept: Any = found.watch.to_json()["detectors"]
+        (state,) = [row for row in kept if row[:2] == ["confidence", ""]]
         sums = [float.fromhex(text) for text in state[3:]]
         statistic = sum(sums) / len(sums) + state[2]
         return math.log1p(statistic) / math.log1p(found.watch.plan.threshold("confidence"))
@@ -161,4 +163,3 @@ class Play:
 def _drawn(journey: Journey) -> bool:
     review = journey.decided["decision"].get("review")
     return review is not None and review["drawn"] and review["when"] == "after"
-

@@ -28,7 +28,7 @@ from remit.manifest.autonomy import PROMOTE, Autonomy
 from remit.manifest.template import names_in
 from remit.oversight.approval import RolesOf
 from remit.oversight.outcome import actions_of_case, record_outcome
-from remit.oversight.review import ReviewQueue, ReviewTerms
+from remit.oversight.review import ReviewCase, ReviewQueue, ReviewTerms
 from remit.oversight.weekly import FlaggedCase, flagged_cases
 from remit.run.draw import open_draw_key
 from remit.run.replay import Journey
@@ -37,7 +37,10 @@ from remit.vocabulary import Action, Event, Json, Outcome
 if TYPE_CHECKING:
     from remit.manifest.grant import ActionGrant, Manifest
 
-__all__ = ["Earnings", "OutcomeCounts", "OutcomeRow"]
+__all__ = [
+    "Certificate", "CorrectedRate", "Earnings", "FlaggedCase", "OutcomeCounts", "OutcomeRow", "PaidTax", "ReviewCase",
+    "ReviewQuality", "TrackRecord",
+]  # fmt: skip
 
 _TOGETHER = 64
 """So many outcomes are recorded at once, to share commits."""
@@ -210,10 +213,9 @@ class Earnings:
         counts = dict.fromkeys(("recorded", "known", "unknown", "impossible"), 0)
         told: list[tuple[str, str]] = []
         part: dict[str, tuple[str, Outcome]] = {}
-        done = 0
         with ThreadPoolExecutor(_TOGETHER) as pool:
 
-            def flush() -> None:
+            def flush(done: int) -> None:
                 for place, (fate, why) in zip(
                     [place for place, _ in part.values()],
                     pool.map(self._recorded, [outcome for _, outcome in part.values()]),
@@ -223,15 +225,16 @@ class Earnings:
                 part.clear()
                 tell(done)
 
-            for done, (place, row) in enumerate(rows, 1):
-                found = self._outcome(row)
+            done = 0
+            for number, (place, row) in enumerate(rows, 1):
+                done, found = number, self._outcome(row)
                 if isinstance(found, BadInput):
                     _count(counts, told, "unknown" if isinstance(found, NotFound) else "impossible", place, str(found))
                     continue
                 if found.action in part or len(part) >= _TOGETHER:  # of one action the order of words counts
-                    flush()
+                    flush(number - 1)
                 part[found.action] = place, found
-            flush()
+            flush(done)
         self.look()
         return OutcomeCounts(**counts, told=tuple(told))
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from docs.reference.event_forms import FORMS
+from tests.lifecycle.climb import Climb
 
 from remit.app import Control, init_company, open_company, restore_company
 from remit.connectors.connector import Done, Reading
 from remit.ledger.event import KINDS, RecordedEvent
+from remit.oversight.probes import plant
 from remit.testing.stand_ins import StandInConnector
 from remit.vocabulary import Json, Outcome
 
@@ -112,21 +116,55 @@ def died(place: Path) -> tuple[RecordedEvent, ...]:
     with open_company(home, connectors={"shop": Shop("shop")}) as control:
         _ = control.desk
         with control.store.transaction() as transaction:
-            transaction.execute("update load set state = 'running'")
+            began = {
+                "by_observed": False,
+                "process": [socket.gethostname(), 2**22 + 1, "0"],
+                "beat": "2026-01-01T00:00:00Z",
+            }
+            transaction.execute("update load set state = 'running', data = ?", (json.dumps(began),))
         control.knowledge.load("care", "customer")
         return control.log(10)
 
 
+TERMS = """\
+    oversight: earned
+    ask: supervisor
+    autonomy: {promise: 0.2, sure: 0.8, matures: 1d, deadline: 9d, plan: [20, 40], review: 0.5, maintenance: 0.9,
+               blind: true}
+"""
+PERMIT = """
+@id("promotions") @reason("what was earned may be signed")
+permit (principal, action == Remit::Action::"stage.promote", resource == Remit::System::"remit");
+"""
+
+
 def earn(place: Path) -> tuple[RecordedEvent, ...]:
-    """The ledger of a company in which an agent climbed, fell and was reviewed."""
+    """The ledger of a company in which an agent climbed, was reviewed, and fell."""
     home = place / "earned"
     init_company(home)
-    earning_company(home)
-    shop = Shop(
-        "shop", facts={"paid": lambda _: Reading(40_000, "o", START)}, operations={"refund.create": Done({"refund": "r"})}
+    (home / "remit.yaml").write_text("clock: story\n")
+    manifest = home / "agents" / "refund-desk.yaml"
+    text = manifest.read_text().replace("    oversight: on_the_loop\n", TERMS)
+    text = text.replace("confidence: {at_least: 0.80, ask: supervisor}\n", "promotion: {ask: owner}\n")
+    manifest.write_text(
+        text.replace("every: hour, at_most: 60}", "every: hour, at_most: 9999}").replace("fresh: 1h", "fresh: 9999d")
     )
+    policies = home / "policies" / "refunds.cedar"
+    policies.write_text(policies.read_text() + PERMIT)
+    done = Done({"refund": "r"})
+    shop = Shop("shop", facts={"paid": Reading(40_000, "o", START)}, operations={"refund.create": done})
     with open_company(home, connectors={"shop": shop}) as control:
-        return every_kind_of_autonomy(control)
+        climb = Climb(control)
+        climb.to("autonomous")
+        while not (drawn := control.store.read("select action from review where state = 'open'")):
+            climb.cases(1)
+        own: dict[str, Json] = {"amount_minor": 2}
+        control.autonomy.answer_review(drawn[0][0], "ben.deputy", False, "not that order", 40, own)
+        climb.cases(1, wrong=1)
+        plant(control.journal, b"k" * 32, "ada.owner", drawn[0][0], "review", "refund-desk", "refund.create")
+        climb.cases(120, confidence="0.11")
+        climb.wait(1)
+        return control.log(10_000)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +192,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Recorded
         path.unlink()
     restore_company(home, backup, "the disk burnt")
     with open_company(home, connectors={"shop": shop}) as control:
-        yield control.log(10_000)
+        yield (*control.log(10_000), *know(place), *died(place), *earn(place))
 
 
 def test_every_kind_was_written_but_those_that_say_they_are_not(written: tuple[RecordedEvent, ...]) -> None:

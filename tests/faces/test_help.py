@@ -20,10 +20,10 @@ GOLDEN = {
         "sources", "audit", "load", "quarantine", "resolve", "graph", "search", "context", "replay", "lineage",
     ],
     "run": ["run", "worker", "serve", "demo"],
-    "watch": ["status", "log", "explain", "spend", "cliff"],
-    "decide": ["approvals"],
+    "watch": ["status", "log", "explain", "spend", "cliff", "tax"],
+    "decide": ["approvals", "review", "outcome"],
     "stop": ["halt", "resume", "halts"],
-    "prove": ["verify", "export", "erase", "backup", "restore"],
+    "prove": ["verify", "certificate", "export", "erase", "backup", "restore"],
 }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def limits_of(draw: st.DrawFn, facts: dict[str, Any]) -> list[dict[str, Any]]:
 def manifests(draw: st.DrawFn) -> dict[str, Any]:
     facts = draw(facts_of())
     oversight = draw(st.sampled_from(["on_the_loop"] * 7 + ["in_the_loop"] * 3 + ["in_control"] + ["earned"] * 5))
-    action = {
+    action: dict[str, Any] = {
         "system": "bank",
         "arguments": ARGUMENTS,
         "amount": "amount",

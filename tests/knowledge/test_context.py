@@ -46,8 +46,8 @@ def test_contexts_are_what_a_reader_gives_that_never_sees_what_is_not_visible(se
 @settings(max_examples=1, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_the_same_on_the_store_under_test(journal: Journal, seed: int) -> None:
-    trial = compare(RandomWorld(journal, seed, rounds=25), 300)
-    assert trial.contexts == 300 and trial.differing == []
+    trial = compare(RandomWorld(journal, seed, rounds=25), 150)
+    assert trial.contexts == 150 and trial.differing == []
 
 
 def test_the_random_worlds_have_what_the_comparison_is_about() -> None:

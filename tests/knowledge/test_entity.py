@@ -66,7 +66,7 @@ MOVES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=10, deadline=None, database=None)
+@settings(max_examples=8, deadline=None, database=None)
 @given(MOVES)
 def test_moves_are_what_a_plain_partition_says(tmp_path_factory: pytest.TempPathFactory, moves: list[Move]) -> None:
     """Also as of every earlier size of the ledger; and what cannot be done changes nothing."""

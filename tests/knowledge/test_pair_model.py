@@ -118,6 +118,30 @@ def test_left_and_right_do_not_matter(trained: Trained) -> None:
         assert score(one, two) == score(two, one)
 
 
+SWAPPED = [
+    # left and right: first, last; then: are both swapped, is one?
+    (("ann", "lee"), ("lee", "ann"), True, True),
+    (("ann", "lee"), ("lee", "bob"), False, True),
+    (("ann", "lee"), ("bob", "ann"), False, True),
+    (("ann", None), ("lee", "ann"), False, True),
+    (("ann", "lee"), (None, None), False, False),
+    ((None, None), (None, None), False, False),
+    (("ann", "lee"), ("ann", "lee"), False, False),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "both", "one"), SWAPPED)
+def test_swapped_names(left: tuple[str | None, ...], right: tuple[str | None, ...], both: bool, one: bool) -> None:
+    columns = (MatchColumn("first", "name", "name"), MatchColumn("last", "name", "name"))
+    names = ("first", "last")
+    for word, expected in (("crossed", both), ("either_crossed", one)):
+        levels = (a_level(1.0, word, "c0", "c1"), a_level(-1.0, "else"))
+        model = PairModel(columns, (Comparison("first", "c0", levels),), (), {}, 0.0, 9_000, 5_000)
+        score = model.scorer()
+        here, there = (model.prepare(dict(zip(names, values, strict=True))) for values in (left, right))
+        assert score(here, there).weight == score(there, here).weight == (1.0 if expected else -1.0)
+
+
 def test_weights_fall_as_likeness_falls(trained: Trained) -> None:
     for comparison in trained.model.comparisons:
         falling = [level.weight for level in comparison.levels if not level.neutral and "swapped" not in level.words]

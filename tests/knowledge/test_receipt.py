@@ -18,10 +18,10 @@ from remit.knowledge.search import SearchAsk, index_text, search
 from remit.ledger.journal import Journal
 from remit.store.engine import Store, open_store
 
-RECEIPTS = 1_050
+RECEIPTS = 1_000
 
 
-def history(journal: Journal, seed: int, receipts: int) -> tuple[RandomWorld, dict[str, bytes]]:
+def history(journal: Journal, seed: int, receipts: int) -> dict[str, bytes]:
     """A world that goes on while contexts of it are read and recorded: what was shown, by digest."""
     world = RandomWorld(journal, seed, rounds=5, keys=6, erasing=True)
     shown: dict[str, bytes] = {}
@@ -38,7 +38,7 @@ def history(journal: Journal, seed: int, receipts: int) -> tuple[RandomWorld, di
         with ThreadPoolExecutor(8) as pool:  # so that they share commits
             digests = list(pool.map(lambda context: record_context(journal, context), contexts))
         shown.update(zip(digests, (context.as_bytes() for context in contexts), strict=True))
-    return world, shown
+    return shown
 
 
 def with_erased(then: bytes, now: bytes) -> bool:
@@ -57,7 +57,7 @@ def with_erased(then: bytes, now: bytes) -> bool:
 
 def test_a_thousand_receipts_replay_to_the_same_bytes(journal: Journal) -> None:
     """Merges, splits, undoing, other grants, loads of every fate and erasures lie between reading and replaying."""
-    _, shown = history(journal, 7, RECEIPTS)
+    shown = history(journal, 7, RECEIPTS)
     states: Counter[str] = Counter()
     with journal.store.snapshot() as reader:
         for digest, data in shown.items():
@@ -73,12 +73,12 @@ def test_a_thousand_receipts_replay_to_the_same_bytes(journal: Journal) -> None:
     assert states["differs"] == 0 and states["same"] > 300 and states["same, erased"] > 100, states
 
 
-def test_the_same_history_has_the_same_receipts_on_both_stores(journal: Journal, tmp_path: Path) -> None:
+def test_the_same_history_has_the_same_receipts_again(journal: Journal, tmp_path: Path) -> None:
     """What the store under test gives is what another one, a SQLite file, gives, to the byte."""
     store = open_store(f"sqlite:{tmp_path / 'other.db'}")
     other = Journal(store)
     try:
-        assert history(journal, 11, 300)[1] == history(other, 11, 300)[1]
+        assert history(journal, 11, 100) == history(other, 11, 100)
     finally:
         other.close()
         store.close()

@@ -88,6 +88,12 @@ def test_new_numbers_are_free_ones() -> None:
     assert plan_moves([[1], [2, 3]], dict.fromkeys((1, 2, 3), 1)) == (Move(1, 1, 2),)
 
 
+def test_the_number_of_an_entity_that_dissolves_is_not_anothers_at_once() -> None:
+    # Entity 5, which was record 1, goes into entity 2; record 5, parted from that, is not called 5 in the same breath.
+    moves = plan_moves([[1, 2, 3, 4], [5]], {1: 5, 2: 2, 3: 2, 4: 2, 5: 2})
+    assert moves == (Move(1, 5, 2), Move(5, 2, 1))
+
+
 def test_a_record_in_two_clusters_is_refused() -> None:
     with pytest.raises(ValueError, match="two clusters"):
         plan_moves([[1, 2], [2]], {1: 1, 2: 2})

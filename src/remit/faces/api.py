@@ -40,6 +40,8 @@ from remit.faces.as_json import (
     spend_json,
     status_json,
 )
+from remit.faces.autonomy_json import review_case_json, tax_json
+from remit.faces.person import person_named
 from remit.faces.proposal import read_proposal
 from remit.vocabulary import Json, Outcome
 
@@ -265,6 +267,45 @@ def settle(control: Held, action_id: str, raw: Raw) -> JSONResponse:
     body = read_body("settlement", raw)
     found = plain("action", action_id)
     return JSONResponse(journey_json(control.settle(found, body["person"], done=body["done"], why=body["why"])))
+
+
+@_routes.get("/reviews")
+def reviews(control: Held, person: Asked) -> JSONResponse:
+    """What waits for one person's review; a blind case has no answer yet."""
+    found = control.autonomy.reviews.cases(person_named(person))
+    return JSONResponse([review_case_json(case) for case in found])
+
+
+@_routes.get("/reviews/next")
+def next_review(control: Held, person: Asked) -> JSONResponse:
+    """The case that is this person's next, or null; from now on the time is measured."""
+    case = control.autonomy.reviews.next_case(person_named(person))
+    return JSONResponse(None if case is None else review_case_json(case))
+
+
+@_routes.post("/reviews/{action_id}/own", openapi_extra=_takes("own_answer"))
+def own_answer(control: Held, action_id: str, raw: Raw) -> JSONResponse:
+    """Give one's own answer to a blind case; the agent's is shown then."""
+    body = read_body("own_answer", raw)
+    found = control.autonomy.reviews.commit(plain("action", action_id), body["person"], body["own"])
+    return JSONResponse(review_case_json(found))
+
+
+@_routes.post("/reviews/{action_id}/answer", openapi_extra=_takes("review"))
+def answer_review(control: Held, action_id: str, raw: Raw) -> JSONResponse:
+    """Say whether the agent was right."""
+    body = read_body("review", raw)
+    event = control.autonomy.answer_review(
+        plain("action", action_id), body["person"], body["right"], body.get("why", ""), body.get("seconds"),
+        body.get("own"),
+    )  # fmt: skip
+    return JSONResponse({"action": event.action, "case": event.case, "right": body["right"]})
+
+
+@_routes.get("/tax")
+def tax(control: Held) -> JSONResponse:
+    """What people's time on each action has cost, and the next safe reduction."""
+    return JSONResponse([tax_json(paid) for paid in control.autonomy.trust_tax()])
 
 
 @_routes.get("/halts")

@@ -41,6 +41,21 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     ),
     "settlement": _closed(["person", "done", "why"], person=PERSON_SCHEMA, done={"type": "boolean"}, why=_TEXT),
     "halt": _closed(["person", "scope", "why"], person=PERSON_SCHEMA, scope=_NAME, why=_TEXT),
+    "own_answer": _closed(
+        ["person", "own"],
+        person=PERSON_SCHEMA,
+        own={"type": "object", "minProperties": 1, "description": "your own values of the agent's answer, by name"},
+    ),
+    "review": _closed(
+        ["person", "right"],
+        person=PERSON_SCHEMA,
+        right={"type": ["boolean", "null"], "description": "null when the person cannot tell"},
+        why=_TEXT,
+        own={"type": "object", "description": "the person's own answer, where the case is reviewed blind"},
+        seconds={
+            "type": "integer", "minimum": 0, "maximum": 604_800, "description": "how long it took; measured when absent"
+        },
+    ),
     "outcome": _closed(
         ["action", "right", "said_by"],
         action=_NAME,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from remit.canonical import from_moment
+from remit.faces.autonomy_json import track_json
 from remit.vocabulary import Halt, Json
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def status_json(status: Status) -> dict[str, Json]:
         "waiting": status.waiting, "uncertain": status.uncertain, "ready": status.ready,
         "in_flight": status.in_flight, "halts": [halt_status_json(halt) for halt in status.halts],
         "processes": processes, "agents": [record_json(record) for record in status.agents],
+        "tracks": [track_json(track) for track in status.tracks],
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from remit.faces.terminal import clean, count, moment, say, say_json, short, tab
 
 if TYPE_CHECKING:
     from remit.app import AgentRecord, RecordedEvent, Status
+    from remit.app_autonomy import TrackRecord
 
 __all__ = ["explain", "log", "spend", "status"]
 
@@ -41,8 +42,13 @@ def _show(found: Status) -> None:
     halted = "; ".join(f"{item.halt.scope} since {moment(item.halt.at)}" for item in found.halts)
     say(f"halts      {clean(halted) or 'none'}", "bold red" if halted else "")
     say(f"processes  {clean(', '.join(seen.id for seen in found.processes)) or 'none'}")
-    if not found.agents:
-        return
+    if found.agents:
+        _agents(found)
+    if found.tracks:
+        _tracks(found)
+
+
+def _agents(found: Status) -> None:
     header = ("agent", "seen", "allowed", "escalated", "denied", "finished", "failed", "cost")
     say()
     table(
@@ -56,6 +62,31 @@ def _show(found: Status) -> None:
         ],
         right=header[1:],
     )  # fmt: skip
+
+
+def _tracks(found: Status) -> None:
+    """What each version in use has earned, and how many labels it is from the next step."""
+    header = ("agent", "action", "stage", "cases", "wrong", "error rate", "reviewed", "next")
+    say()
+    rows = [
+        (
+            one.agent, one.action + (f" {one.class_}" if one.class_ else ""), one.stage, count(one.cases),
+            f"{one.errors:,}/{one.trials:,}", f"{one.lower:.1%} to {one.upper:.1%}",
+            "-" if one.review_share_bp is None else f"{one.review_share_bp / 100:.0f} %", _next(one),
+        )
+        for one in found.tracks
+    ]  # fmt: skip
+    table(header, rows, right=header[3:7])
+
+
+def _next(one: TrackRecord) -> str:
+    if one.proposed:
+        return "promotion proposed"
+    if one.stage == "autonomous":
+        return f"certificate ends {moment(one.expires_at)}" if one.expires_at else "-"
+    if one.labels_missing is None:
+        return "more of the same would not do"
+    return f"about {count(one.labels_missing, 'label')} missing"
 
 
 def _cost(one: AgentRecord) -> str:

@@ -44,12 +44,20 @@ VERBS: Final = (
     Verb("explain", "watch", "Tell the whole story of one action", "cli_watch:explain"),
     Verb("spend", "watch", "List what was drawn against each limit", "cli_watch:spend"),
     Verb("cliff", "watch", "Compare what an agent meets now with what it was tried on", "cli_resolve:cliff"),
+    Verb("tax", "watch", "Show what people's time on each agent costs, and what can safely be checked less",
+         "cli_autonomy:tax"),
     Verb("approvals", "decide", "List what waits for a person; show, approve, reject, edit or settle it",
          "cli_approvals:approvals"),
+    Verb("review", "decide", "List the cases that wait for your look; show, answer, weekly, quality",
+         "cli_review:review"),
+    Verb("outcome", "decide", "Record what became of an action's case, or of many from a file",
+         "cli_autonomy:outcome"),
     Verb("halt", "stop", "Throw the switch: nothing within a scope begins any more", "cli_halts:halt"),
     Verb("resume", "stop", "Set the switch back", "cli_halts:resume"),
     Verb("halts", "stop", "List the halts and which processes have confirmed them", "cli_halts:halts"),
     Verb("verify", "prove", "Check every event, checkpoint and witness of the ledger", "cli_prove:verify"),
+    Verb("certificate", "prove", "Show the newest certificate of an action: what is promised, on what evidence",
+         "cli_autonomy:certificate"),
     Verb("export", "prove", "Write the ledger to a folder that outsiders can check", "cli_prove:export"),
     Verb("erase", "prove", "Remove what is kept of a person; every proof still holds", "cli_prove:erase"),
     Verb("backup", "prove", "Copy the store and the signing key to a new folder", "cli_prove:backup"),
@@ -76,6 +84,6 @@ def help_text() -> str:
     lines = [_HEAD]
     for purpose in dict.fromkeys(verb.purpose for verb in VERBS):
         lines.append(purpose)
-        lines += [f"  {verb.name:<10}  {verb.summary}" for verb in VERBS if verb.purpose == purpose]
+        lines += [f"  {verb.name:<11}  {verb.summary}" for verb in VERBS if verb.purpose == purpose]
         lines.append("")
     return "\n".join([*lines, _TAIL])

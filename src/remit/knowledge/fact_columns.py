@@ -59,9 +59,10 @@ class FactColumns:
     def __len__(self) -> int:
         return len(self.rid)
 
-    def read_known(self, transaction: Transaction, rids: Sequence[int]) -> None:
-        """Read what is known now of the records that may change."""
-        for row in transaction.fetch_in(self.table, self._columns, self.owner, rids, f"tx_to = {OPEN}"):
+    def read_known(self, transaction: Transaction, rids: Sequence[int], since: int) -> None:
+        """Read what is known now of the records that may change: what holds after ``since``, seconds since 1970."""
+        also = f"tx_to = {OPEN} and valid_to > {since}"
+        for row in transaction.fetch_in(self.table, self._columns, self.owner, rids, also):
             self._known[row[_OWNER]].append(row)
 
     def known_values(self, rid: int) -> list[tuple[int, str | int]]:
@@ -109,6 +110,10 @@ class FactColumns:
             rows = by_pid.pop(pid, [])
             if at in absent:
                 continue
+            if len(rows) == 1:  # most are as they were, and saying so here is several times cheaper
+                row = rows[0]
+                if row[_VALUE] == value and row[_SC] == sc and row[_FROM] <= said.begin and row[_TO] == said.end:
+                    continue
             segments = [Segment(row[0], row[_FROM], row[_TO], row[_VALUE], row[_SC]) for row in rows]
             pieces, closed = place(segments, said.begin, said.end, value, sc, late=said.late, until=said.until)
             self.closed += [segment.row for segment in closed]

@@ -15,12 +15,11 @@ __all__ = ["need_findings"]
 def need_findings(manifest: Manifest, sources: Mapping[str, SourceFile]) -> tuple[Finding, ...]:
     """Find the facts that no source can give, and scopes that no source has. A scope that is missing is a warning."""
     tables = [table for source in sources.values() for table in source.tables.values()]
-    scopes = {
-        f"{source.department}/{spec.see}"
-        for source in sources.values()
-        for table in source.tables.values()
-        for spec in (*table.facts, *table.links)
-    }
+    scopes = set()
+    for source in sources.values():
+        for table in source.tables.values():
+            classes = {fact.see for fact in table.facts} | {link.see for link in table.links}
+            scopes |= {f"{source.department}/{name}" for name in classes}
     found = []
     for scope in manifest.see:
         if scope not in scopes:

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -132,9 +132,12 @@ def claim_load(
         plan = plan_load(transaction, source, spec, load, started, random)
         events = _bury_dead(transaction, seq, store, plan)
         last, since = _last_whole(transaction, plan.did)
+        fingerprint = table_fingerprint(source, spec).hex()
+        if last is not None and last.get("fingerprint") == fingerprint:
+            plan = replace(plan, anew=False)
         begun: dict[str, Json] = {
             "by_observed": spec.observed is not None,
-            "fingerprint": table_fingerprint(source, spec).hex(),
+            "fingerprint": fingerprint,
             "process": [socket.gethostname(), os.getpid(), process_birth(os.getpid())],
         }
         data = canonical({**begun, "beat": _now()}).decode()

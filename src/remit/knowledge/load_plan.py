@@ -46,8 +46,9 @@ class LoadPlan:
     """The numbers that one load writes under. ``started`` is in seconds since 1970, business time.
 
     ``pids``, ``scopes`` and their counterparts for links stand in the order of the table's facts and links;
-    ``link_dids`` and ``link_types`` say where a link leads. ``events``: the rows are change events. ``random`` gives
-    that many random bytes; tests give their own.
+    ``link_dids`` and ``link_types`` say where a link leads. ``random`` gives that many random bytes; tests give their
+    own. ``events``: the rows are change events. ``anew``: rows that are known may have been read in another way, so
+    what held before is looked at too.
     """
 
     dataset: str
@@ -63,6 +64,7 @@ class LoadPlan:
     link_types: tuple[str, ...]
     random: Callable[[int], bytes]
     events: bool = False
+    anew: bool = True
 
 
 def row_hash(salt: bytes, data: bytes, fingerprint: bytes) -> bytes:

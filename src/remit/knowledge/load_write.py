@@ -107,13 +107,15 @@ class _Batch:
         for row in rows:
             self._judge(row, gone_since)
         targets = self._targets()
+        moments = self._moments()
+        said = [self._said(change, moments) for change in self.changes]
         changing = [change.record.rid for change in self.changes if change.record.hash is not None]
         if changing:
-            self.facts.read_known(self.transaction, changing)
-            self.links.read_known(self.transaction, changing)
-        moments = self._moments()
-        for change in self.changes:
-            self._apply(change, targets, moments)
+            since = -1 if self.plan.anew else min(one.begin for one, _ in said)
+            self.facts.read_known(self.transaction, changing, since)
+            self.links.read_known(self.transaction, changing, since)
+        for change, (one, known_at) in zip(self.changes, said, strict=True):
+            self._apply(change, targets, one, known_at)
         return self.finish()
 
     def look_up(self, keys: Iterable[str]) -> None:
@@ -263,12 +265,11 @@ class _Batch:
         return Said(begin, end, started if moment is None else moment, flags, late, until), known_at
 
     def _apply(
-        self, change: _Change, targets: dict[tuple[int, str], int | None], moments: dict[int, list[int]]
+        self, change: _Change, targets: dict[tuple[int, str], int | None], said: Said, known_at: int | None
     ) -> None:
         row, checked, record, late = change
         plan, rid, salt = self.plan, record.rid, record.salt
         assert salt is not None, "an erased record is never found by its key"
-        said, known_at = self._said(change, moments)
         linked = [
             None if key is None else targets[did, key] for did, key in zip(plan.link_dids, checked.links, strict=True)
         ]

@@ -117,9 +117,14 @@ def _digest(name: str, columns: Sequence[Sequence[Any]]) -> bytes:
         if kind == "n":
             result.update(_listed(column))
         else:
-            texts = column if kind == "b" else [None if cell is None else cell.encode() for cell in column]
-            result.update(_listed([None if cell is None else len(cell) for cell in texts]))
-            result.update(b"".join([cell or b"" for cell in texts]))
+            cells: list[Any] = (
+                list(column) if kind == "b" else [None if cell is None else cell.encode() for cell in column]
+            )
+            if None in cells:
+                result.update(b"none" + _listed([at for at, cell in enumerate(cells) if cell is None]))
+                cells = [cell or b"" for cell in cells]
+            result.update(_listed(list(map(len, cells))))
+            result.update(b"".join(cells))
     return result.digest()
 
 

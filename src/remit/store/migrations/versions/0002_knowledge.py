@@ -16,7 +16,7 @@ def _number(name: str) -> sa.Column[int]:
     return sa.Column(name, whole().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
-def _need(name: str, kind: type[sa.types.TypeEngine[object]], **options: object) -> sa.Column[object]:
+def _need(name: str, kind: type[sa.Text | sa.BigInteger | sa.LargeBinary], **options: object) -> sa.Column[object]:
     return sa.Column(name, kind, nullable=False, **options)  # type: ignore[arg-type]
 
 

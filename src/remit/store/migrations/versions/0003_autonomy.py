@@ -11,7 +11,7 @@ down_revision = "0002"
 key, text, whole = sa.Text, sa.Text, sa.BigInteger
 
 
-def _need(name: str, kind: type[sa.types.TypeEngine[object]], **options: object) -> sa.Column[object]:
+def _need(name: str, kind: type[sa.Text | sa.BigInteger | sa.LargeBinary], **options: object) -> sa.Column[object]:
     return sa.Column(name, kind, nullable=False, **options)  # type: ignore[arg-type]
 
 

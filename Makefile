@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := $(UV) run --frozen --all-extras
 JOBS ?= auto
 
-.PHONY: demo test check format lint types docs bench clean
+.PHONY: demo test check format lint types docs bench bench-guarantees clean
 
 demo: .venv/ready
 	$(RUN) remit demo freight --dir .demo/freight
@@ -29,6 +29,9 @@ docs: .venv/ready
 
 bench: .venv/ready
 	$(RUN) python -m bench
+
+bench-guarantees: .venv/ready
+	$(RUN) python -m bench.guarantees $(if $(DATA),--data $(DATA))
 
 .venv/ready: pyproject.toml uv.lock $(if $(filter .tools/bin/uv,$(UV)),.tools/bin/uv)
 	$(UV) sync --frozen --all-extras

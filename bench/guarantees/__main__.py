@@ -13,7 +13,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -94,25 +95,48 @@ def in_order(rows: Sequence[Guarantee]) -> list[Guarantee]:
     return sorted(rows, key=lambda row: (row.who != OURS, row.number))
 
 
-def counted(file: Path | None, only: Sequence[str], processes: int) -> list[Guarantee]:
-    """Count everything that is asked for, in ``processes`` processes.
+def counted(file: Path | None, only: Sequence[str], processes: int, *, quick: bool = False) -> list[Guarantee]:
+    """Count everything that is asked for, in ``processes`` processes; with none of them, in this one.
 
     Raises:
         BadInput: the file cannot be used.
     """
+    if not processes:
+        return in_order([row for job in _jobs(file, only) for row in job[0](*job[1], **_fewer(job[0], quick))])
     pool = None if file is None else read_pool(file)
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as workers:
+
+        def begin(jobs: Sequence[Job]) -> list[Future[list[Guarantee]]]:
+            chosen = [job for job in jobs if _wanted(job, only)]
+            return [workers.submit(job[0], *job[1], **_fewer(job[0], quick)) for job in chosen]
+
         if pool is not None:
-            jobs, waiting = jobs_of_file(pool), []
+            running = begin(jobs_of_file(pool))
+        elif _needs_bank(only):  # the pools take longest and are waited for: begun first
+            pools, traffic = workers.submit(bank_pool), workers.submit(bank_traffic)
+            running = begin(jobs_without_data())
+            running += begin(jobs_of_bank(*pools.result(), traffic.result()))
         else:
-            banks = {"T1", "T2", "T4", "T5"} & set(only) or not only
-            waiting = [workers.submit(one) for one in (bank_pool, bank_traffic)] if banks else []
-            jobs = jobs_without_data()
-        running = [workers.submit(job[0], *job[1]) for job in jobs if _wanted(job, only)]
-        if waiting:
-            pools, traffic = (one.result() for one in waiting)
-            running += [workers.submit(job[0], *job[1]) for job in jobs_of_bank(*pools, traffic) if _wanted(job, only)]
+            running = begin(jobs_without_data())
         return in_order([row for done in running for row in done.result()])
+
+
+def _jobs(file: Path | None, only: Sequence[str]) -> list[Job]:
+    if file is not None:
+        jobs = jobs_of_file(read_pool(file))
+    else:
+        jobs = jobs_without_data() + (jobs_of_bank(*bank_pool(), bank_traffic()) if _needs_bank(only) else [])
+    return [job for job in jobs if _wanted(job, only)]
+
+
+def _needs_bank(only: Sequence[str]) -> bool:
+    return not only or bool({"T1", "T2", "T4", "T5"} & set(only))
+
+
+def _fewer(count: Callable[..., list[Guarantee]], quick: bool) -> dict[str, int]:
+    """A twentieth of the repetitions, where a quick look is asked for."""
+    runs = signature(count).parameters.get("runs")
+    return {"runs": max(10, runs.default // 20)} if quick and runs is not None else {}
 
 
 def _wanted(job: Job, only: Sequence[str]) -> bool:
@@ -127,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     asked.add_argument("--data", type=Path, metavar="FILE", help="CSV: confidence, correct, class and, if wanted, time")
     asked.add_argument("--only", default="", metavar="T1,...", help="only these rows; nothing is written")
+    asked.add_argument("--quick", action="store_true", help="a twentieth of the runs: to see that it runs; not written")
     asked.add_argument("--processes", type=int, default=2, help="how many at once; default 2")
     asked.add_argument("--output", type=Path, help="default of a full run: bench/guarantees.json")
     wanted = asked.parse_args(arguments)
@@ -136,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked.error(f"--only: got {number!r:.40}, expected T1 to T8")
     begun = time.monotonic()
     try:
-        rows = counted(wanted.data, only, max(1, wanted.processes))
+        rows = counted(wanted.data, only, max(0, wanted.processes), quick=wanted.quick)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2
@@ -148,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown.print(summary(rows), style="bold", markup=False, highlight=False)
     took = f"{time.monotonic() - begun:.0f} s in {wanted.processes} processes on {os.cpu_count()} cores"
     shown.print(took, style="dim", highlight=False)
-    output = wanted.output or (RESULTS if wanted.data is None and not only else None)
+    output = wanted.output or (RESULTS if wanted.data is None and not only and not wanted.quick else None)
     if output is not None:
         name = f"What the statistics promise, counted{'' if wanted.data is None else ' on ' + wanted.data.name}"
         write(rows, output, name)

@@ -100,7 +100,8 @@ def _questions() -> list[tuple[str, str]]:
 def _split(questions: list[tuple[str, str]], shown: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     order = np.random.default_rng(_SEED).permutation(len(questions))
     seen: dict[str, int] = {}
-    taught, held = [], []
+    taught: list[tuple[str, str]] = []
+    held: list[tuple[str, str]] = []
     for place in order.tolist():
         intent = questions[place][1]
         seen[intent] = seen.get(intent, 0) + 1

@@ -14,8 +14,8 @@ from bench.rows import Budget, figure
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["OURS", "Guarantee", "at_least", "at_most", "exit_code", "markdown", "not_possible", "refused", "summary", "table",
-           "write"]  # fmt: skip
+__all__ = ["OURS", "Guarantee", "at_least", "at_most", "exit_code", "markdown", "not_possible", "refused", "summary",
+           "table", "write"]  # fmt: skip
 
 OURS: Final = "remit"
 _HEADINGS: Final = ("#", "what", "who", "target", "measured", "95 % interval", "runs", "")

@@ -73,7 +73,8 @@ def first_certified(needs: Sequence[int], times: Ints) -> Floats:
     ``times`` has at least as many errors as ``needs`` has entries.
     """
     table = np.asarray(needs, dtype=np.float64)
-    return np.where(times[:, : len(table)] > table, table, np.inf).min(axis=1, initial=np.inf)
+    reached = np.where(times[:, : len(table)] > table, table, np.inf)
+    return np.asarray(reached.min(axis=1, initial=np.inf), dtype=np.float64)
 
 
 def likelihood_needs(bound: float, true_rate: float, delta: float, errors: int) -> list[int]:

@@ -77,7 +77,7 @@ def stream_of(traffic: BankTraffic, scenario: Scenario, random: np.random.Genera
 
     def mixed(name: Literal["confidence_bp", "wrong", "classes"]) -> NDArray[np.int64]:
         inside = np.where(mistyped, getattr(traffic.typos, name)[row], getattr(traffic.inside, name)[row])
-        return np.where(outside, getattr(traffic.outside, name)[other], inside)
+        return np.asarray(np.where(outside, getattr(traffic.outside, name)[other], inside))
 
     return Stream(
         traffic.inside.confidence_bp[random.integers(len(traffic.inside), size=_REFERENCE)],

@@ -89,7 +89,7 @@ def _check(labels: LateLabels, today: int, trials: NDArray[np.int64], errors: ND
         for number, day in enumerate(labels.day.tolist()):
             if day > today:
                 break
-            words = () if labels.silent[run, number] else (Word("erp", True, day * _DAY_SECONDS),)
+            words: tuple[Word, ...] = () if labels.silent[run, number] else (Word("erp", True, day * _DAY_SECONDS),)
             if np.isfinite(labels.said_wrong[run, number]):
                 words += (Word("erp", False, int(labels.said_wrong[run, number]) * _DAY_SECONDS),)
             cases.append(LabelledCase(str(number), day * _DAY_SECONDS, words))

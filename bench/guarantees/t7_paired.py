@@ -71,8 +71,8 @@ def t7(case: Case, better: float, worse: float, runs: int = 1_000) -> list[Guara
     what = f"{case}, 5 % answered differently, margin 2 points"
     rows = [share_row("T7", f"{what}: wrong {bad}", wrong, runs, at_most(0.05))]
     if case == "equal quality":
-        items = [number if verdict == "pass" else np.inf for verdict, number in found]
-        rows.append(median_row("T7", f"{what}: items until it passes, median", items, at_most(800)))
+        passed = [float(number) if verdict == "pass" else np.inf for verdict, number in found]
+        rows.append(median_row("T7", f"{what}: items until it passes, median", passed, at_most(800)))
     return rows
 
 

@@ -8,12 +8,14 @@ and how sure that the bill is within 50 % of what it expects. Both promises are 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from remit.evidence.case_label import CaseRecord, CaseTerms
+from remit.evidence.drift import DriftWatch
 from remit.evidence.track_state import TrackState
 from remit.lifecycle.learning import learn_at
 from remit.lifecycle.stage import StageStep, next_step
@@ -25,7 +27,7 @@ from .outcomes import within_half
 from .prices import MODES
 from .story import Order, Shipment
 
-__all__ = ["PROMISE_BP", "Earned", "Judged", "earn", "judged_orders", "would_have_earned"]
+__all__ = ["PROMISE_BP", "Earned", "Judged", "autonomy_lines", "earn", "judged_orders", "would_have_earned"]
 
 PROMISE_BP: Final = 1_000
 SURE_BP: Final = 9_500
@@ -82,17 +84,18 @@ def judged_orders(shipments: Sequence[Shipment]) -> Mapping[str, tuple[Judged, .
     Raises:
         BadInput: scikit-learn is not installed.
     """
-    from .model import _few_threads
+    import sklearn.ensemble  # noqa: F401  its threads are limited only when they are there
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     moded = [one for one in shipments if one.delivery.mode in MODES]
     cut = moded[int(FITTED_SHARE * len(moded))].order.booked_on
     known = past(moded, cut)
     later = [one for one in moded if one.order.booked_on >= cut]
-    with _few_threads():
+    with threadpool_limits(limits=1):
         features = _Features(known)
         in_time = _chances(features, known, [one.late for one in known], later)
         expected, off = _cost(features, known, later)
-    found = {"in time": [], "cost within 50 %": []}  # type: dict[str, list[Judged]]
+    found: dict[str, list[Judged]] = {"in time": [], "cost within 50 %": []}
     for place, one in enumerate(later):
         day = max(one.delivery.recorded, one.order.booked_on)
         mode, bill = one.delivery.mode or "", one.delivery.freight.value
@@ -161,26 +164,25 @@ def _chances(
 def _cost(features: _Features, known: Sequence[Shipment], later: Sequence[Shipment]) -> tuple[list[int], list[int]]:
     """Return what each of ``later`` is expected to cost in US cents, and how sure it is to be within 50 %.
 
-    How sure is learned out of sample: from forecasts of the last third of ``known`` by the first two thirds.
+    How sure is learned out of sample: each third of ``known`` is forecast by the two others.
     """
     import numpy
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     def forecast(earlier: Sequence[Shipment], asked: Sequence[Shipment]) -> list[int]:
         logs = numpy.log([float(one.delivery.freight.value or 1) for one in earlier])
-        trees = HistGradientBoostingRegressor(loss="quantile", quantile=0.5, **_TREES)
-        return [max(1, round(float(numpy.exp(log)))) for log in trees.fit(features.rows(earlier), logs).predict(asked_rows(asked))]
-
-    def asked_rows(asked: Sequence[Shipment]) -> Any:
-        return features.rows(asked)
+        trees = HistGradientBoostingRegressor(loss="quantile", quantile=0.5, **_TREES).fit(features.rows(earlier), logs)
+        return [max(1, round(float(numpy.exp(log)))) for log in trees.predict(features.rows(asked))]
 
     billed = [one for one in known if one.delivery.freight.value]
-    first, last = billed[: 2 * len(billed) // 3], billed[2 * len(billed) // 3 :]
-    off = [
-        not within_half(one.delivery.freight.value or 0, cost)
-        for one, cost in zip(last, forecast(first, last), strict=True)
-    ]
-    return forecast(billed, later), _chances(features, last, off, later)
+    tried, off = list[Shipment](), list[bool]()
+    for third in range(3):
+        asked = billed[third::3]
+        earlier = [one for place, one in enumerate(billed) if place % 3 != third]
+        tried += asked
+        for one, cost in zip(asked, forecast(earlier, asked), strict=True):
+            off.append(not within_half(one.delivery.freight.value or 0, cost))
+    return forecast(billed, later), _chances(features, tried, off, later)
 
 
 def earn(promise: str, orders: Sequence[Judged], class_: str = "") -> Earned:
@@ -201,10 +203,10 @@ class _Replay:
 
     def __init__(self, track: TrackState):
         self.track, self.seq, self.last = track, 0, -1
-        from collections import deque
-
         track.ahead = deque()
+        self.watch = DriftWatch(track.agent, track.version, track.action)
         self.cases: list[CaseRecord] = []
+        self._by_id: dict[str, CaseRecord] = {}
         self.fell: list[str] = []
 
     def order(self, order: Judged) -> None:
@@ -222,15 +224,19 @@ class _Replay:
         assert self.track.ahead is not None
         self.track.ahead.append(case)
         self.track.joined(case)
+        self._by_id[case.id] = case
+        self.watch.decided(case, case.id, self.track.class_, PROMISE_BP, "")
+        self.watch.known(case, now)  # it ripens when it matures
 
     def day(self, now: int) -> None:
         """What follows once a day; a promotion is signed at once."""
         if now == self.last:
             return
         self.last = now
+        self.watch.ripen(now, lambda _case, id_: self._by_id[id_], lambda _case: self.track.class_)
         for _ in range(10):
             self.track.advance(now)
-            step = next_step(self.track, datetime.fromtimestamp(now, UTC))
+            step = next_step(self.track, datetime.fromtimestamp(now, UTC), self.watch.alarms)
             if step is None:
                 return
             self._take(step)
@@ -259,6 +265,8 @@ class _Replay:
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         self.seq += 1
         self.track.changed(self.seq, Event(kind, "remit", data))
+        if kind == "stage.changed":
+            self.watch.begin_anew(forget=data["cause"] == "suspended")
 
     def earned(self, promise: str, orders: Sequence[Judged]) -> Earned:
         """What it came to."""
@@ -280,9 +288,10 @@ def _why(track: TrackState) -> str:
     if track.stage == "shadow":
         return f"{learn.errors} of {learn.trials} wrong: below {track.terms.supervise_at_bp / 100:g} % is not certified"
     if track.stage == "supervised":
-        looked = f"no threshold kept {PROMISE_BP / 100:g} % at {track.plan_at} labels" if track.plan_at else "too few labels"
+        kept = f"no threshold kept {PROMISE_BP / 100:g} % at {track.plan_at} labels"
+        looked = kept if track.plan_at else f"fewer than {PLAN[0]} labels"
         return f"{looked}; {learn.errors} of {learn.trials} wrong"
-    return f"from {(track.threshold_bp or 0) / 100:.0f} % confidence on it passes alone"
+    return f"from {(track.threshold_bp or 0) / 100:.1f} % confidence on it passes alone"
 
 
 def would_have_earned(shipments: Sequence[Shipment]) -> tuple[Earned, ...]:
@@ -299,6 +308,22 @@ def would_have_earned(shipments: Sequence[Shipment]) -> tuple[Earned, ...]:
             if part:
                 found.append(earn(promise, part, mode))
     return tuple(found)
+
+
+def autonomy_lines(found: Sequence[Earned]) -> list[str]:
+    """Return it in words, a line for each promise and class: what is earned, for which share, and why not more."""
+    promise = f"{PROMISE_BP / 100:g} %, {SURE_BP / 100:g} % sure"
+    lines = [
+        f"what its outcomes would earn it (a backtest on the last {1 - FITTED_SHARE:.0%} in time; promise {promise}):"
+    ]
+    for one in found:
+        share = (
+            f"{one.share_bp / 100:.0f} % alone, {one.alone_wrong} of {one.alone:,} wrong" if one.alone else one.stage
+        )
+        rates = f"{one.wrong / one.cases:.1%} wrong, surest quarter {one.surest_wrong_bp / 10_000:.1%}"
+        lines.append(f"  {one.promise:<17} {one.class_ or 'all':<12} {one.cases:>5,}  {rates:<38} {share}; {one.why}")
+        lines += [f"  {'':<30} {'':>5}  fell to {text}" for text in one.fell]
+    return lines
 
 
 def _moment(day: date) -> int:

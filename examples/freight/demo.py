@@ -26,6 +26,7 @@ from remit.errors import RemitError
 from remit.vocabulary import Outcome
 
 from .agent import AGENT, CarrierChoice, Proposal
+from .autonomy import autonomy_lines, would_have_earned
 from .company import TEMPLATE, Company, start_company
 from .market import LiveMarket
 from .model import FreightModel
@@ -360,6 +361,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(asdict(summary), indent=2))
     else:
         _print(summary, Path(os.path.relpath(options.dir / "company")))
+        if options.orders is None:  # it is of the whole history
+            print("\n" + "\n".join(autonomy_lines(would_have_earned(read_shipments()))))
     return 0 if summary.holds else 1
 
 

@@ -163,12 +163,12 @@ def _curve(
         drawn.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{text}</text>')
     run: list[str] = []
     for one in points:
-        value = of(one)
-        if value is None:
+        known = of(one)
+        if known is None:
             drawn.append(_path(run))
             run = []
         else:
-            run.append(f"{_x(points, one.cases):.1f} {y(value):.1f}")
+            run.append(f"{_x(points, one.cases):.1f} {y(known):.1f}")
     drawn.append(_path(run))
     if limit is not None:
         drawn.append(f'<line class="limit" x1="{LEFT}" y1="{y(limit):.1f}" x2="{WIDTH - 10}" y2="{y(limit):.1f}"/>')

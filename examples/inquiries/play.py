@@ -13,7 +13,7 @@ from typing import Any, Final
 from remit.app import Control, Journey
 from remit.oversight.approval import Answer, answer, find_pending
 from remit.oversight.outcome import record_outcome
-from remit.oversight.review import answer_review
+from remit.oversight.review_answer import answer_review
 from remit.vocabulary import Outcome
 
 from .classifier import AGENT, Recommendation, Router
@@ -25,8 +25,8 @@ __all__ = ["ACTION", "BATCH", "POINT_EVERY", "Play", "make_helpdesk"]
 
 ACTION: Final = "inquiry.route"
 START: Final = datetime(2026, 1, 5, 8, tzinfo=UTC)
-BATCH: Final = 50
-"""Cases that come within two hours, and are in hand at once."""
+BATCH: Final = 100
+"""Cases that come within four hours, and are in hand at once."""
 POINT_EVERY: Final = 500
 AT_ONCE: Final = 8
 
@@ -66,7 +66,7 @@ class Play:
         self._pool.shutdown()
 
     def _tick(self) -> None:
-        self._control.set_now(START + timedelta(hours=2 * self._batches))
+        self._control.set_now(START + timedelta(hours=4 * self._batches))
         self._batches += 1
         self._control.autonomy.look()
 

@@ -60,6 +60,7 @@ from remit.store.engine import Store, open_store
 from remit.vocabulary import Action, Fact, Halt, Json, Outcome
 
 if TYPE_CHECKING:
+    from remit.connectors.webhook_source import Received
     from remit.gate.cases import CaseReport
     from remit.ledger.export import ExportReport
     from remit.ledger.restore import RestoreReport
@@ -360,12 +361,19 @@ class Control:
         """Carry on what was approved, pass deadlines, look after what was left behind; return how many were done."""
         worker = self.worker()
         self._wait(worker.run(until_idle=until_idle))
-        self.autonomy.look()
+        self._look()
         return worker.carried
 
     def worker(self) -> Worker:
         """Return a worker to `submit`."""
-        return Worker(self.desk, self._report, self.autonomy.look)
+        return Worker(self.desk, self._report, self._look)
+
+    def _look(self) -> None:
+        """See what follows from what was just said; what was said is on record whether or not that can be seen."""
+        try:
+            self.autonomy.look()
+        except RemitError as error:
+            self._report(f"autonomy: {error}")
 
     def ready(self) -> list[str]:
         """Return the approved actions that nobody has carried on yet."""
@@ -395,8 +403,12 @@ class Control:
             NotFound: no such action. BadInput: the case is not the action's, or what is said cannot be taken.
         """
         fresh = record_outcome(self.journal, outcome)
-        self.autonomy.look()
+        self._look()
         return fresh
+
+    def receive(self, source: str, headers: Mapping[str, str], body: bytes, *, peer: str) -> Received:
+        """Keep an event that a system sent for the next load; raises as `Knowledge.receive` does."""
+        return self.knowledge.receive(source, headers, body, peer=peer)
 
     # Oversight.
 
@@ -425,7 +437,7 @@ class Control:
     def _answer(self, prefix: str, given: Answer) -> Journey:
         digest = find_action(self.store, prefix)
         answer(self.journal, find_pending(self.store, digest), given, self.roles_of)
-        self.autonomy.look()
+        self._look()
         return self.journey(digest)
 
     def edit(self, action: str, person: str, changed: Mapping[str, Json], why: str, role: str = "") -> Journey:

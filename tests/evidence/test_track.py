@@ -77,7 +77,7 @@ STEPS = st.one_of(
 
 def play(written: Written, steps: list[tuple[Any, ...]]) -> Iterator[int]:
     """Write the steps, yielding the time after each."""
-    now, attempts, done = 1_000, dict[str, int](), set[str]()
+    now, attempts, done, known = 1_000, dict[str, int](), set[str](), set[str]()
     for step in steps:
         what, *how = step
         actions = list(written.cases)
@@ -91,14 +91,13 @@ def play(written: Written, steps: list[tuple[Any, ...]]) -> Iterator[int]:
             written.stage(stage, cause, how[0], threshold_bp=threshold, review_bp=review)
         elif what == "decide":
             case, confidence, kind, draw, number, also = how
-            known = set(written.cases)
-            before = len(written.events)
+            before, cases = len(written.events), dict(written.cases)
             digest = written.decide(case, now, confidence, kind, draw, number, also)
-            if digest in known or also:  # the same proposal is one action; what is denied otherwise is no case
-                if digest in known:
-                    del written.events[before:]
-                else:
-                    del written.cases[digest]
+            if digest in known:  # the same proposal is one action
+                del written.events[before:]
+            if digest in known or also:  # and what is denied for another reason is no case
+                written.cases = cases
+            known.add(digest)
         elif chosen and what == "again":
             attempts[chosen] = attempts.get(chosen, 1) + 1
             written.again(chosen, now, attempts[chosen])
@@ -325,3 +324,47 @@ def test_a_watch_holds_all_classes_and_says_which(store: Store, class_count: int
     assert (first.kind, first.signal, first.about) in {("demote", "class", "1"), ("demote", "outcomes", "")}
     assert {alarm.about for alarm in watch.alarms} <= {"", "1"}
     assert any(alarm.about == "1" for alarm in watch.alarms)
+
+
+def test_windows_begin_where_they_must(store: Store) -> None:
+    """What was learned is forgotten after a suspension; what passed alone counts on from sampled to autonomous."""
+    written = Written()
+    with journal_of(store) as journal:
+        book = book_of(store, terms())
+
+        def five(prefix: str, at: int) -> tuple[int, int]:
+            for number in range(5):
+                written.outcome(written.decide(f"{prefix}{number}", at), "source:erp", True)
+            for action in list(written.cases)[-5:]:
+                written.end(action, True)
+            written.flush(journal)
+            book.look(moment(at + 20))
+            (track,) = book.tracks.values()
+            return track.learn.trials, track.alone.trials
+
+        assert five("a", 1_000) == (5, 0)
+        written.stage("sampled", threshold_bp=8_000, review_bp=10_000)
+        assert five("b", 1_100) == (5, 5)
+        written.stage("autonomous", threshold_bp=8_000, review_bp=10_000)
+        assert five("c", 1_200) == (5, 10)
+        written.stage("autonomous", threshold_bp=7_000, review_bp=10_000)
+        assert five("d", 1_300) == (5, 5)
+        written.stage("supervised", "suspended")
+        assert five("e", 1_400) == (5, 0)
+
+
+def test_a_deed_after_the_deadline_does_not_move_the_deadline(store: Store) -> None:
+    written = Written()
+    written.stage("supervised")
+    late, soon = written.decide("late", 1_000), written.decide("soon", 1_000)
+    for action, at in ((late, 1_051), (soon, 1_049)):
+        written.again(action, at, 2)
+        written.end(action, True)
+    with journal_of(store) as journal:
+        written.flush(journal)
+    book = book_of(store, terms())
+    book.look(moment(1_098))
+    book.save()
+    assert store.read("select case_id, matures, deadline, state from case_record order by case_id") == [
+        ("late", 1_061, 1_050, "missing"), ("soon", 1_059, 1_099, "open"),
+    ]  # fmt: skip

@@ -127,7 +127,13 @@ class Written:
 
     def outcome(self, action: str, speaker: str, right: bool | None) -> None:
         """Somebody says what became of it."""
-        data = {"agent": AGENT, "right": right, "said_by": speaker, "matured_at": from_moment(moment(0)), "value": {}}
+        data: dict[str, Any] = {
+            "agent": AGENT,
+            "right": right,
+            "said_by": speaker,
+            "matured_at": from_moment(moment(0)),
+            "value": {},
+        }
         self._event("outcome.recorded", self.cases[action], action, data)
 
     def plant(self, case: str) -> None:

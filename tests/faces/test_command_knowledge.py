@@ -7,7 +7,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from tests.faces.stage import Remit
+
+from remit.app import open_company
+from remit.faces.api import build_api
 
 SOURCE = """\
 source: care
@@ -136,7 +140,9 @@ def test_search_lineage_and_erasure(remit: Remit, rows: Path) -> None:
     ran = remit("replay", seen["digest"])
     assert ran.code == 0 and "Acme" not in ran.out and "same, erased" in ran.out
     ran = remit("verify")
-    assert ran.code == 0 and ran.out.endswith("holds\n") and "2 of them with values erased" in ran.out  # a search is shown too
+    assert (
+        ran.code == 0 and ran.out.endswith("holds\n") and "2 of them with values erased" in ran.out
+    )  # a search is shown too
     assert remit("graph", "Customer/C1").code == 2
 
 
@@ -201,3 +207,20 @@ def test_needs_that_no_source_meets_are_found_before_anybody_is_denied(remit: Re
 def test_a_cliff_needs_cases_on_both_sides(remit: Remit) -> None:
     assert remit("cliff", "refund-desk", "--before", "2026-01-01").code == 2  # nothing was met yet
     assert remit("cliff", "nobody", "--before", "2026-01-01").code == 2
+
+
+def test_an_agent_over_http_is_handed_its_context_and_proposes_with_the_receipt(
+    remit: Remit, rows: Path, company: Path
+) -> None:
+    remit("load")
+    with open_company(company, "test") as control, TestClient(build_api(control), base_url="http://127.0.0.1") as api:
+        token = (company / ".remit" / "api.token").read_text().strip()
+        api.headers["Authorization"] = f"Bearer {token}"
+        answer = api.get("/v1/context", params={"agent": "refund-desk", "entity": "Customer/C1"})
+        assert answer.status_code == 200
+        seen = answer.json()
+        assert {fact["name"] for fact in seen["facts"]} == {"name", "city", "tier"}
+        assert control.knowledge.replay(seen["digest"]).state == "same"
+        assert api.get("/v1/context", params={"agent": "refund-desk", "entity": "Customer/C9"}).status_code == 404
+        assert api.get("/v1/context", params={"agent": "nobody", "entity": "Customer/C1"}).status_code == 422
+        assert api.post("/v1/sources/care/events", content=b"{}").status_code == 404  # a file takes no events

@@ -60,7 +60,7 @@ ONE_LEAF = {
     "uvicorn": {"faces/api.py"},
     "splink": {"knowledge/splink_engine.py"},
     "duckdb": {"knowledge/splink_engine.py"},
-    "pyarrow": {"connectors/parquet_rows.py"},
+    "pyarrow": {"connectors/parquet_rows.py", "knowledge/splink_engine.py"},
     "mcp": {"connectors/mcp_source.py"},
     "dlt": {"connectors/dlt_source.py"},
 }  # fmt: skip

@@ -188,6 +188,8 @@ def test_another_description_has_everything_read_again(load: Load, store: Store)
     columns = (*COLUMNS, "at")
     rows = [["A1", "Acme", "1", "p1", "2026-11-01T00:00:00Z"], ["A2", "Bolt", "2", "p2", "2026-11-02T00:00:00Z"]]
     load(rows, crm(changed="at"), columns)
+    load([["A1", "Acme GmbH", "1", "p1", "2026-11-03T00:00:00Z"]], crm(changed="at"), columns)
+    rows[0] = ["A1", "Acme GmbH", "1", "p1", "2026-11-03T00:00:00Z"]
     facts_now = [a_fact("name", see="pii"), a_fact("total", "integer", column="amount")]
     source = a_source("crm", "sales", a_table("crm.account", "Customer", facts_now, changed="at"))
     report = load(rows, source, columns)
@@ -197,7 +199,7 @@ def test_another_description_has_everything_read_again(load: Load, store: Store)
         "select distinct p.name, s.name from fact f join scope s on s.sc = f.sc join property p on p.pid = f.pid "
         f"where f.tx_to = {OPEN} order by 1"
     )
-    assert [tuple(row) for row in scopes] == [("name", "sales/pii"), ("total", "sales/internal")]
+    assert [tuple(row) for row in scopes] == [("name", "sales/pii"), ("total", "sales/internal")], "history too"
     assert store.read(f"select count(*) from link where tx_to = {OPEN}") == [(0,)], (
         "what is not mapped any more is closed"
     )
@@ -232,10 +234,10 @@ def test_a_late_value_holds_until_something_else_was_known(load: Load, store: St
     source, columns = crm(changed="at"), (*COLUMNS, "at")
     for day, name, amount in ((1, "a", "1"), (4, "b", "1"), (6, "c", "1"), (2, "a", "9"), (5, "b", "8")):
         load([["A1", name, amount, "", f"2026-11-0{day}T00:00:00Z"]], source, columns, mode="full")
-    day = {number: seconds(f"2026-11-0{number}T00:00:00+00:00") for number in range(1, 7)}
+    since = {number: seconds(f"2026-11-0{number}T00:00:00+00:00") for number in range(1, 7)}
     assert facts(store, "A1", "amount") == [
-        ("1", day[1], day[2], CORRECTED), ("9", day[2], day[4], LATE), ("1", day[4], day[5], CORRECTED),
-        ("8", day[5], day[6], LATE), ("1", day[6], OPEN, CORRECTED),
+        ("1", since[1], since[2], CORRECTED), ("9", since[2], since[4], LATE), ("1", since[4], since[5], CORRECTED),
+        ("8", since[5], since[6], LATE), ("1", since[6], OPEN, CORRECTED),
     ]  # fmt: skip
 
 
@@ -277,7 +279,7 @@ def test_valid_time_comes_from_the_row_where_it_has_one(load: Load, store: Store
     begin, middle = seconds("2020-01-01T00:00:00+00:00"), seconds("2021-01-01T00:00:00+00:00")
     assert facts(store, "A1") == [('"old"', begin, middle, 0), ('"new"', middle, OPEN, 0)]
     ended = seconds("2019-01-01T00:00:00+00:00")
-    assert [row[2] for row in facts(store, "A2")] == [ended]
+    assert facts(store, "A2") == [('"ended"', ended - 1, ended, 0)], "it ended before it was seen"
 
 
 def test_columns_that_are_missing(load: Load, store: Store) -> None:

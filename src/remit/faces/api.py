@@ -27,6 +27,7 @@ from remit.errors import BadInput, Conflict, NotAllowed, NotFound, RemitError, S
 from remit.faces.api_bodies import BODIES, ERROR_SCHEMA, plain, read_body
 from remit.faces.api_guard import ApiGuard
 from remit.faces.api_token import make_token
+from remit.faces.api_webhooks import mount_webhooks
 from remit.faces.as_json import (
     agents_json,
     error_json,
@@ -100,6 +101,7 @@ def build_api(control: Control) -> FastAPI:
     api.state.control = control
     api.include_router(_routes)
     api.include_router(_open_routes)
+    mount_webhooks(api)
     api.add_exception_handler(RemitError, _remit_error)
     api.add_exception_handler(RequestValidationError, _bad_request)
     api.add_exception_handler(HTTPException, _no_route)
@@ -222,6 +224,15 @@ def outcome(control: Held, raw: Raw) -> JSONResponse:
         Outcome(journey.case, journey.action, body["right"], body["said_by"], matured, body.get("value", {}))
     )
     return JSONResponse({"action": journey.action, "case": journey.case, "right": body["right"]})
+
+
+# Knowledge.
+
+
+@_routes.get("/context")
+def context(control: Held, agent: Asked, entity: Asked, hops: Annotated[int, Query(ge=0, le=2)] = 1) -> JSONResponse:
+    """What an agent may see of an entity; its digest is the receipt to propose with."""
+    return JSONResponse(control.knowledge.context(plain("agent", agent), plain("entity", entity), hops=hops).as_json())
 
 
 # Oversight.

@@ -107,7 +107,7 @@ def pairs_read(option: str, given: tuple[str, ...]) -> dict[str, Json]:
 
 
 def tax(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
-    """Show what people's time on each agent costs, and what can safely be checked less."""
+    """Show what people's time on each agent costs, and what to check less."""
     from remit.app import open_company
 
     with open_company(company, "tax", report=warn) as control:
@@ -162,7 +162,7 @@ def certificate(
     class_: Annotated[str, Parameter(name="--class", help="The class of cases, where they earn separately.")] = "",
     page: Annotated[Path | None, Parameter(help="Also write it as one HTML page to this file.")] = None,
 ) -> int:
-    """Show the newest certificate of an action: what is promised, on what evidence."""
+    """Show an action's newest certificate: what is promised, on what evidence."""
     from remit.app import open_company
 
     with open_company(company, "certificate", report=warn) as control:

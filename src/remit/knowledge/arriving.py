@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 RULES_SPACE: Final = 32
-CANDIDATES_MAX: Final = 24
+CANDIDATES_MAX: Final = 16
 PER_KEY_MAX: Final = 60
 """Records under one key that are looked at: a key that more share tells little."""
 OPEN: Final = 2**53 - 1

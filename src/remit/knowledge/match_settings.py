@@ -81,9 +81,8 @@ def settle(rows: Sequence[Mapping[str, str | None]], match: Mapping[str, str]) -
         Comparison(column.name, form_name(number, ""), tuple(_levels(number, column, partners, frequent)))
         for number, column in enumerate(columns)
     )
-    if (
-        len(comparisons) == 1
-    ):  # of one column alone nothing tells how far likeness is proof: it is the same or it is not
+    if len(comparisons) == 1:
+        # Of one column alone nothing tells how far likeness is proof: it is the same or it is not.
         (only,) = comparisons
         kept = (only.levels[0], *(level for level in only.levels if level.neutral or level.condition == ("else",)))
         comparisons = (replace(only, levels=kept),)

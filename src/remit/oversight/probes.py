@@ -57,10 +57,10 @@ def probes_of(store: Store | Reader, person: str) -> tuple[PlantedProbe, ...]:
 
 
 def plant(
-    journal: Journal, key: bytes, person: str, before: str, kind: str, agent: str, name: str
+    journal: Journal, key: bytes, person: str, before: str, kind: str, agent: str, name: str, queued: frozenset[str]
 ) -> PlantedProbe | None:
     """Plant a probe for ``person`` in front of ``before``, an action ``name`` of ``agent``; None where no wrong case is
-    known that this person has not seen. Planting twice is planting once.
+    known that this person has neither judged nor has in the queue (``queued``). Planting twice is planting once.
 
     Raises:
         StoreUnavailable: it could not be recorded.
@@ -72,7 +72,7 @@ def plant(
         nonlocal planted
         known = probes_of(transaction, person)
         planted = next((probe for probe in known if probe.before == before), None)
-        used = {probe.source for probe in known}
+        used = queued | {probe.source for probe in known}
         fresh = [action for action, people in wrong.items() if action not in used and person not in people]
         if planted is not None or not fresh:
             return ()

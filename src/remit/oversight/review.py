@@ -16,18 +16,17 @@ from typing import Any, Final, Literal
 import orjson
 
 from remit.canonical import canonical, digest, from_moment, to_moment
-from remit.errors import BadInput, Conflict, NotAllowed, NotFound
-from remit.ledger.journal import Guards, Journal, Moved
+from remit.errors import BadInput, NotAllowed, NotFound
+from remit.ledger.journal import Journal
 from remit.ledger.sealing import SEALED, unseal
 from remit.oversight.approval import Answer, Pending, RolesOf, answer, answer_event, list_pending
 from remit.oversight.probes import is_due, plant, probes_of
-from remit.store.engine import Transaction
+from remit.oversight.review_answer import answer_review, check_said
 from remit.vocabulary import Event, Json
 
-__all__ = ["ReviewCase", "ReviewQueue", "ReviewTerms", "answer_review"]
+__all__ = ["ReviewCase", "ReviewQueue", "ReviewTerms"]
 
 LISTED_MAX: Final = 100
-SECONDS_MAX: Final = 7 * 86_400
 MEASURED_SECONDS_MAX: Final = 4 * 3_600
 """Who was shown a case longer ago than that did something else meanwhile: then the time is not known."""
 OWN_BYTES_MAX: Final = 65_536
@@ -161,7 +160,7 @@ class ReviewQueue:
             raise BadInput("this case is reviewed blind: give your own answer first, with --own NAME=VALUE")
         if right is None and item.kind == "asked":
             raise BadInput("this action waits for a yes or a no: say right or wrong")
-        _check_said(right, why, seconds)
+        check_said(right, why, seconds)
         if seconds is None:
             seconds = self._measured(case)
         if item.pending is not None:
@@ -183,14 +182,16 @@ class ReviewQueue:
         items: list[_Item] = []
         planted = {probe.before: probe for probe in probes_of(self._store, person)}
         key: bytes | None = None
-        for item in self._real(person):
+        real = self._real(person)
+        queued = frozenset(item.action for item in real)
+        for item in real:
             terms = self._terms(item.data)
             assert terms is not None
             if terms.probe_bp and item.action not in planted:
                 key = key or self._draw_key()
                 if is_due(key, person, item.action, terms.probe_bp):
                     agent, name = item.data["action"]["agent"], item.data["action"]["name"]
-                    probe = plant(self._journal, key, person, item.action, item.kind, agent, name)
+                    probe = plant(self._journal, key, person, item.action, item.kind, agent, name, queued)
                     if probe is not None:
                         planted[item.action] = probe
             items.append(item)
@@ -341,61 +342,6 @@ class ReviewQueue:
     def _forget(self, action: str, person: str) -> None:
         with self._store.transaction() as transaction:
             transaction.execute("delete from setting where name = ?", (_name(action, person),))
-
-
-def answer_review(
-    journal: Journal,
-    action: str,
-    person: str,
-    *,
-    right: bool | None,
-    seconds: int | None,
-    why: str,
-    case: str,
-    agent: str,
-    name: str,
-    blind: bool,
-    own_answer: Mapping[str, Json] | None,
-    shown_digest: str,
-    guard: str | None,
-) -> Event:
-    """Record a review. ``guard`` is the action whose review must still be open; None for a probe, answered once.
-
-    Raises:
-        BadInput: wrong without a reason, or an impossible time. Conflict: it was answered meanwhile.
-    """
-    _check_said(right, why, seconds)
-    data: dict[str, Json] = {
-        "agent": agent, "name": name, "person": person, "right": right, "seconds": seconds, "why": why, "blind": blind,
-        "shown_digest": shown_digest,
-    }  # fmt: skip
-    if own_answer is not None:
-        data["own_answer"] = dict(own_answer)
-    event = Event("review.answered", f"person:{person}", data, case, action)
-
-    def once(transaction: Transaction, _seq: int) -> tuple[Event, ...]:
-        statement = "select 1 from event where action = ? and case_id = ? and kind = 'review.answered' limit 1"
-        if transaction.fetch(statement, (action, case)):
-            raise Moved("review", action)
-        return (event,)
-
-    try:
-        if guard is None:
-            journal.append_with(once)
-        else:
-            journal.append_now(event, guards=Guards(review=guard))
-    except Moved:
-        raise Conflict(f"{action[:12]} was reviewed meanwhile; look at the next case") from None
-    return event
-
-
-def _check_said(right: bool | None, why: str, seconds: int | None) -> None:
-    if right is False and not why.strip():
-        raise BadInput("wrong needs a reason: say why")
-    if len(why) > 2_000:
-        raise BadInput(f"reason of {len(why)} characters: at most 2000 are taken")
-    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= SECONDS_MAX):
-        raise BadInput(f"seconds taken: got {seconds!r:.40}, expected 0 to {SECONDS_MAX}")
 
 
 def _probe_item(probe: Any, decided: Mapping[str, Mapping[str, Any]]) -> _Item:

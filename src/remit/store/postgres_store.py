@@ -147,6 +147,7 @@ class PostgresStore:
         self._writing = threading.Lock()
         self._local = threading.local()
         self._opened: list[Any] = []
+        self._idle: list[Any] = []
         self.torn_bytes = 0
         self._types: dict[str, dict[str, str]] = {}
         self._writer = self._connect()
@@ -194,15 +195,27 @@ class PostgresStore:
     @contextmanager
     def snapshot(self) -> Iterator[_PostgresReader]:
         """Open a reader that sees one state; see `Store.snapshot`."""
-        connection = self._connect()
+        connection = self._snapshot_connection()
         try:
-            connection.autocommit = False
-            connection.isolation_level = self._psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
             yield _PostgresReader(connection, self._types)
         finally:
-            self._opened.remove(connection)
-            connection.close()
+            if not connection.closed:  # a new connection costs more than most questions
+                connection.rollback()
+                self._idle.append(connection)
+
+    def _snapshot_connection(self) -> Any:
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            if not connection.closed:
+                return connection
+        connection = self._connect()
+        connection.autocommit = False
+        connection.isolation_level = self._psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        return connection
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of one SELECT, as of now; see `Store.read`."""
@@ -217,5 +230,6 @@ class PostgresStore:
 
     def close(self) -> None:
         """Give back all connections."""
+        self._idle.clear()
         while self._opened:
             self._opened.pop().close()

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
@@ -118,6 +118,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
         self.torn_bytes = torn_bytes(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -179,13 +180,18 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[_SqliteReader]:
         """Open a reader that sees one state; see `Store.snapshot`."""
-        connection = self._connect()
+        try:
+            connection = self._idle.pop()  # what it has in its cache is still there
+        except IndexError:
+            connection = self._connect()
         try:
             connection.execute("begin")
             yield _SqliteReader(connection)
         finally:
-            self._opened.remove(connection)
-            connection.close()
+            with suppress(sqlite3.ProgrammingError):  # the store was closed meanwhile
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                self._idle.append(connection)
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of one SELECT, as of now; see `Store.read`."""
@@ -196,6 +202,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Give back all connections."""
+        self._idle.clear()
         while self._opened:
             self._opened.pop().close()
 

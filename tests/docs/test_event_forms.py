@@ -161,7 +161,9 @@ def earn(place: Path) -> tuple[RecordedEvent, ...]:
         own: dict[str, Json] = {"amount_minor": 2}
         control.autonomy.answer_review(drawn[0][0], "ben.deputy", False, "not that order", 40, own)
         climb.cases(1, wrong=1)
-        plant(control.journal, b"k" * 32, "ada.owner", drawn[0][0], "review", "refund-desk", "refund.create")
+        plant(
+            control.journal, b"k" * 32, "ada.owner", drawn[0][0], "review", "refund-desk", "refund.create", frozenset()
+        )
         climb.cases(120, confidence="0.11")
         climb.wait(1)
         return control.log(10_000)

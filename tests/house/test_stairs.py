@@ -31,25 +31,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     "trial": {"run", "evidence", "connectors", "ledger", "manifest", "stats"},
     "lifecycle": {"trial", "evidence", "ledger", "manifest", "stats"},
     "app": {
-        "store", "stats", "manifest", "connectors", "ledger", "gate", "oversight", "knowledge", "run", "evidence",
-        "trial", "lifecycle",
+        "store",
+        "stats",
+        "manifest",
+        "connectors",
+        "ledger",
+        "gate",
+        "oversight",
+        "knowledge",
+        "run",
+        "evidence",
+        "trial",
+        "lifecycle",
     },
     "faces": {"app"},
 }
 WIRING = {"app", "app_autonomy", "app_knowledge"}
 """Files beside the rooms that wire them together: each may import every room, and faces may import them."""
-MAY_IMPORT |= {name: MAY_IMPORT["app"] | WIRING for name in WIRING} | {"faces": WIRING}  # fmt: skip
+MAY_IMPORT |= dict.fromkeys(WIRING, MAY_IMPORT["app"] | WIRING) | {"faces": WIRING}  # fmt: skip
 """Which rooms a room may import. All may import the ground; `testing` may import anything and only tests import it."""
 
+MIGRATIONS = {f"store/migrations/versions/{name}.py" for name in ("0001_ledger", "0002_knowledge", "0003_autonomy")}
 ONE_LEAF = {
     "sqlite3": {"store/sqlite_store.py", "knowledge/audit_scratch.py"},
     "psycopg": {"store/postgres_store.py", "testing/postgres.py"},
-    "alembic": {"store/migrate.py", "store/migrations/env.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
-        "store/migrations/versions/0003_autonomy.py"},
+    "alembic": {"store/migrate.py", "store/migrations/env.py", *MIGRATIONS},
     "sqlalchemy": {
-        "store/migrate.py", "store/migrations/versions/0001_ledger.py", "store/migrations/versions/0002_knowledge.py",
-        "store/migrations/versions/0003_autonomy.py",
-        "connectors/database_engine.py", "connectors/sql_select.py",
+        "store/migrate.py", *MIGRATIONS, "connectors/database_engine.py", "connectors/sql_select.py",
     },
     "cryptography": {"ledger/checkpoint.py"},
     "cedarpy": {"gate/cedar.py"},

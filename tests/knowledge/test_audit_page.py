@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.canonical import canonical
+from remit.chart_svg import age_chart, line_chart, share_bar
 from remit.knowledge.audit_form import age_words, audit_json, audit_lines, share_words
 from remit.knowledge.audit_page import audit_page
 from remit.knowledge.audit_rules import AGE_LIMITS, ColumnCount, Example, RuleResult, TableAudit
-from remit.chart_svg import age_chart, line_chart, share_bar
 from remit.knowledge.fitness import VERDICTS, NeedFitness
 
 VOID = {"meta", "br", "rect", "circle", "path"}

@@ -53,7 +53,10 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         why=_TEXT,
         own={"type": "object", "description": "the person's own answer, where the case is reviewed blind"},
         seconds={
-            "type": "integer", "minimum": 0, "maximum": 604_800, "description": "how long it took; measured when absent"
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 604_800,
+            "description": "how long it took; measured when absent",
         },
     ),
     "outcome": _closed(

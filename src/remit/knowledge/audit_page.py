@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from remit.chart_svg import age_chart, line_chart, share_bar
 from remit.knowledge.audit_form import age_words, share_words
 from remit.knowledge.audit_rules import RuleResult, TableAudit
-from remit.chart_svg import age_chart, line_chart, share_bar
 from remit.knowledge.fitness import VERDICTS, NeedFitness
 
 __all__ = ["audit_page"]

@@ -69,7 +69,7 @@ class _SqliteTransaction(_SqliteReader):
         shared = [name for name, cell in cells.items() if isinstance(cell, int | str)]
         own = [name for name in cells if name not in shared]
         values = [cells[name] for name in shared]
-        rows: list[Sequence[Any]] = [cells[name] for name in own]
+        rows: list[Any] = [cells[name] for name in own]
         step = max(1, min(STATEMENT_ROWS, (PARAMETERS_MAX - len(shared)) // max(1, len(own))))
         for start in range(0, count, step):
             end = min(start + step, count)

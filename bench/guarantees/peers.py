@@ -102,7 +102,7 @@ def peers_t2(pool: DecisionPool, promise: float, coverage: float | None, runs: i
 
 def _retuned(pool: DecisionPool, promise: float, rule: str, random: np.random.Generator) -> tuple[bool, float]:
     unlabelled = pool.confidence_bp[random.integers(len(pool), size=2_000)]
-    grid = np.unique(np.quantile(unlabelled, 1 - np.arange(0.25, 1.0001, 0.025)).astype(np.int64))[::-1]
+    grid = np.unique(np.quantile(unlabelled, np.linspace(0.75, 0.0, 31)).astype(np.int64))[::-1]
     true = np.array([pool.above(int(one))[0] for one in grid])
     count, bad = np.zeros(len(grid), np.int64), np.zeros(len(grid), np.int64)
     cut, ever, half = 10_001, False, 0.0
@@ -153,7 +153,7 @@ def peers_t4(pool: DecisionPool, limits: tuple[tuple[float, float], ...]) -> lis
         rows.append(Guarantee("T4", said, 1.0, at_most(limit), who=EVERYTHING))
         power = next((share for share in np.arange(0.01, 1.001, 0.01) if _power(rate, float(share)) >= 0.9), 1.0)
         note = "planned for one look at the end that certifies in nine of ten cases; not peeked"
-        rows.append(Guarantee("T4", said, float(power), at_most(limit), who="Clopper-Pearson", note=note))
+        rows.append(Guarantee("T4", said, round(float(power), 2), at_most(limit), who="Clopper-Pearson", note=note))
     full = trust_tax(TIMES, OperatingPoint(10_000, 10_000, round(pool.error * 10_000)))
     what = f"{pool.name}: net productivity at a bound of 2 %"
     rows.append(Guarantee("T4", what, (full.net_productivity_bp or 0) / 10_000, at_least(2.0), who=EVERYTHING))

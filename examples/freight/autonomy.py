@@ -291,7 +291,9 @@ def _why(track: TrackState) -> str:
         kept = f"no threshold kept {PROMISE_BP / 100:g} % at {track.plan_at} labels"
         looked = kept if track.plan_at else f"fewer than {PLAN[0]} labels"
         return f"{looked}; {learn.errors} of {learn.trials} wrong"
-    return f"from {(track.threshold_bp or 0) / 100:.1f} % confidence on it passes alone"
+    if track.threshold_bp is None:
+        return "it had a threshold and lost it: every one is asked about"
+    return f"from {track.threshold_bp / 100:.1f} % confidence on it passes alone"
 
 
 def would_have_earned(shipments: Sequence[Shipment]) -> tuple[Earned, ...]:

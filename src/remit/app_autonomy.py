@@ -245,7 +245,8 @@ class Earnings:
         try:
             if row.action:
                 digest = find_action(store, row.action)
-                rows = store.read("select case_id from event where action = ? and step = 'decided:1'", (digest,))
+                first = "select case_id from event where action = ? and step <> '' and step = 'decided:1'"
+                rows = store.read(first, (digest,))
                 case = str(rows[0][0]) if rows else row.case
                 if row.case and row.case != case:
                     return BadInput(f"case: got {row.case!r:.80}, the action's is {case!r:.80}")

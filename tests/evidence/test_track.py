@@ -138,16 +138,18 @@ def test_bit_by_bit_at_once_and_plainly_it_is_the_same(
     emptied(store)
     given, written, now, random = terms(everyone=everyone), Written(), 1_000, Random(seed)
     with journal_of(store) as journal:
-        book = book_of(store, given)
-        for number, time in enumerate(play(written, steps)):
-            now = time
+        books = [book_of(store, given) for _ in range(2)]  # as of two processes
+        for time in play(written, steps):
+            now, which = time, random.randrange(2)
             if random.random() < 0.5:
                 written.flush(journal)
-                book.look(moment(now))
+                books[which].look(moment(now))
             if random.random() < 0.3:
-                book.save()
-                book = book_of(store, given) if number % 3 else book
+                books[which].save()
+            if random.random() < 0.1:
+                books[which] = book_of(store, given)
         written.flush(journal)
+    book = books[0]
     now += wait
     book.look(moment(now))
     book.save()
@@ -368,3 +370,43 @@ def test_a_deed_after_the_deadline_does_not_move_the_deadline(store: Store) -> N
     assert store.read("select case_id, matures, deadline, state from case_record order by case_id") == [
         ("late", 1_061, 1_050, "missing"), ("soon", 1_059, 1_099, "open"),
     ]  # fmt: skip
+
+
+def test_what_was_counted_and_is_not_settled_any_more_is_taken_back(store: Store) -> None:
+    written = Written()
+    written.stage("supervised")
+    action = written.decide("c", 1_000)
+    book = book_of(store, terms())
+    with journal_of(store) as journal:
+        written.flush(journal)
+        book.look(moment(1_050))
+        (track,) = book.tracks.values()
+        assert track.learn.missing == 1
+        written.again(action, 1_050, 2)  # it was done after all, in the last second
+        written.end(action, True)
+        written.flush(journal)
+        book.look(moment(1_051))
+        (track,) = book.tracks.values()
+        assert track.learn.trials == 0
+        book.look(moment(1_100))
+        assert track.learn.missing == 1
+
+
+def test_an_outcome_reaches_the_watch_once(store: Store) -> None:
+    written = Written()
+    written.stage("autonomous", threshold_bp=8_000, review_bp=10_000)
+    action = written.decide("c", 1_000)
+    written.end(action, True)
+    written.outcome(action, "source:erp", True)
+    written.decide("later", 1_100)
+    with journal_of(store) as journal:
+        written.flush(journal)
+        book = book_of(store, terms())
+        book.look(moment(1_100))
+        (watch,) = book.watches.values()
+        before = watch.data()
+        assert watch.heap == [] and before["watch"]["decisions"] == 2
+        written.outcome(action, "source:erp", False)
+        written.flush(journal)
+        book.look(moment(1_100))
+    assert watch.data() == before

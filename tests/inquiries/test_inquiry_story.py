@@ -64,7 +64,8 @@ def test_a_group_rises_only_by_a_certificate_that_the_owner_signed(control: Cont
     for rise in rises:
         assert rise.data["certificate"] in issued
         assert (rise.data["before"], rise.data["stage"]) == ("shadow", "supervised")
-    assert len(signed) == len(rises)
+    # One that was signed when the second agent was in use already comes too late, and nothing is done.
+    assert sum(control.journey(action).progress == "finished" for action in signed) == len(rises)
     assert {one.data["person"] for one in events(control, "approval.answered")} <= {OWNER, *CLERKS}
 
 

@@ -186,7 +186,7 @@ def test_incremental_begins_where_the_last_whole_load_ended(load: Load, store: S
 
 def test_another_description_has_everything_read_again(load: Load, store: Store) -> None:
     columns = (*COLUMNS, "at")
-    rows = [["A1", "Acme", "1", "p1", "2026-11-01T00:00:00Z"], ["A2", "Bolt", "2", "p2", "2026-11-02T00:00:00Z"]]
+    rows = [["A1", "Acme", "1", "p1", "2026-11-01T00:00:00Z"], ["A2", "Bolt", "2", "p2", "2026-11-03T00:00:00Z"]]
     load(rows, crm(changed="at"), columns)
     load([["A1", "Acme GmbH", "1", "p1", "2026-11-03T00:00:00Z"]], crm(changed="at"), columns)
     rows[0] = ["A1", "Acme GmbH", "1", "p1", "2026-11-03T00:00:00Z"]

@@ -12,6 +12,9 @@ from tests.lifecycle.warded import Warded, autonomy
 
 from remit.canonical import from_moment
 from remit.errors import Refused
+from remit.lifecycle.promotion import find_certificate
+from remit.lifecycle.stage import next_step
+from remit.stats.rate import trials_needed
 from remit.store.engine import Store
 
 Ground = Callable[..., Warded]
@@ -171,6 +174,10 @@ def test_another_version_voids_and_the_same_cases_bring_it_back(ground: Ground) 
     assert (one.track(version="v2").stage, one.track(version="v2").threshold_bp) == ("sampled", 8_000)
     assert one.track(version="v2").cause == "returned"
     assert one.track().stage == "shadow"
+    one.remits.version = "v1"  # back again: it is compared with what was certified since, not with itself
+    assert [short[-1] for short in one.look() if short[0] == "certificate"] == ["paired"]
+    certificate = find_certificate(one.journal, one.track().proposed)
+    assert certificate is not None and certificate.body["proof"]["other"] == "v2"
 
 
 def test_a_worse_version_does_not_come_back(ground: Ground) -> None:
@@ -199,6 +206,21 @@ def test_of_many_classes_those_that_deserve_it_rise_together(ground: Ground) -> 
     risen = {class_ for what, class_, *_ in one.look() if what == "certificate"}
     assert risen == set("abcdef")
     assert all(one.track(kind).proposed for kind in risen) and len(one.proposed) == 6
+
+
+def test_one_lucky_class_among_many_hopeless_ones_does_not_rise(ground: Ground) -> None:
+    one = ground()
+    enough = trials_needed(0, 0.3, 0.05)
+    written = Written()
+    days(written, enough, lambda place: False, 1_000, "a")
+    written.flush(one.journal)
+    one.now = 1_900
+    one.book.look(moment(one.now))
+    assert next_step(one.track("a"), moment(one.now)) is not None, "alone it would"
+    for kind in "bcdefghij":
+        days(written, 3, lambda place: True, 1_100, kind)
+    written.flush(one.journal)
+    assert one.look() == []
 
 
 def test_several_processes_do_it_once(ground: Ground, store: Store) -> None:
@@ -254,3 +276,34 @@ def test_between_plans_the_threshold_in_force_moves_only_on_evidence(ground: Gro
     moved = [short for short in one.look() if short[0] == "threshold"]
     assert moved and moved[0][3] == "online" and moved[0][2] < 8_200
     assert one.track().alone.trials == 0, "cases that passed at another threshold are no evidence for this one"
+
+
+def test_a_certificate_that_ended_is_no_longer_signed(ground: Ground) -> None:
+    one = ground(expires_seconds=100)
+    written = autonomous("sampled")
+    days(written, 120, lambda number: False, 1_000)
+    written.flush(one.journal)
+    one.now = 1_200
+    assert one.look() == [("certificate", "", "autonomous", "mixture")]
+    one.now = 1_300
+    with pytest.raises(Refused, match="ended at"):
+        one.promotion.perform(one.proposed[0].arguments, "k")
+    one.now = 1_299
+    one.promotion.perform(one.proposed[0].arguments, "k")
+
+
+def test_an_alarm_that_nobody_looked_at_yet_refuses_the_promotion(ground: Ground) -> None:
+    one = ground()
+    written = autonomous("sampled")
+    for number in range(420):
+        action = written.decide(f"c{number}", 1_000 + number, 9_000 + number * 37 % 50 if number < 300 else 8_100)
+        written.end(action, True)
+        written.outcome(action, "source:erp", True)
+        if number == 299:
+            written.flush(one.journal)
+            one.now = 1_400
+            assert one.look() == [("certificate", "", "autonomous", "mixture")]
+    written.flush(one.journal)
+    one.now = 1_500
+    with pytest.raises(Refused, match="void: stated confidence does not come"):
+        one.promotion.perform(one.proposed[0].arguments, "k")

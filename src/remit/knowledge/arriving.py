@@ -93,7 +93,8 @@ def current_matcher(store: Store, type_name: str) -> Matcher | None:
     """
     with store.snapshot() as reader:
         rows = reader.fetch(
-            "select seq, body from event where case_id = ? and kind = 'resolution.trained' order by seq desc limit 1",
+            "select seq, body from event where case_id = ? and case_id <> '' and kind = 'resolution.trained'"
+            " order by seq desc limit 1",
             (resolution_case(type_name),),
         )
         secret = read_pepper(reader) or b""

@@ -81,9 +81,7 @@ def decided_pairs(reader: Reader) -> DecidedPairs:
 
 
 def _asked_about(reader: Reader, action: str) -> tuple[int, int] | None:
-    rows = reader.fetch(
-        "select seq, body from event where action = ? and kind = 'action.decided' order by seq limit 1", (action,)
-    )
+    rows = reader.fetch("select seq, body from event where action = ? and step = 'decided:1' and step <> ''", (action,))
     if not rows:
         return None
     body: Mapping[str, Any] = RecordedEvent.read(*rows[0]).event.data

@@ -1,7 +1,8 @@
-"""How alike two texts are: Jaro-Winkler, Damerau-Levenshtein, Jaccard; in plain Python, to the bit as DuckDB does it.
+"""How alike two texts are: Jaro-Winkler, Damerau-Levenshtein, Jaccard; in plain Python, as DuckDB does it.
 
-DuckDB compares bytes of UTF-8, so these do too: a model that was trained there gives the same weights here. What was
-computed last is kept, as the levels of one comparison ask about the same two texts several times.
+DuckDB compares bytes of UTF-8, so these do too: a model that was trained there gives the same weights here, but for
+the last bits of a fraction. What was computed last is kept, as the levels of one comparison ask about the same two
+texts several times.
 """
 
 from __future__ import annotations

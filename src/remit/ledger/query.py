@@ -67,7 +67,9 @@ def find_action(store: Store, prefix: str) -> str:
         if rows:
             raise BadInput(f"several actions begin with {prefix}; give more digits")
     rows = store.read(
-        "select action from event where case_id = ? and step like 'decided:%' order by seq desc limit 1", (prefix,)
+        "select action from event where case_id = ? and case_id <> '' and step like 'decided:%'"
+        " order by seq desc limit 1",
+        (prefix,),
     )
     if not rows:
         raise NotFound(f"no action or case {prefix!r:.80}")

@@ -22,7 +22,7 @@ VALUE_BYTES_MAX: Final = 65_536
 def actions_of_case(reader: Reader | Store, case: str, agent: str = "") -> tuple[str, ...]:
     """Return the digests of the actions that were judged in ``case``, oldest first; of ``agent`` only when given."""
     decided = "kind = 'action.decided' and step = 'decided:1'"
-    statement = f"select action, body from event where case_id = ? and {decided} order by seq"  # noqa: S608  ours
+    statement = f"select action, body from event where case_id = ? and case_id <> '' and {decided} order by seq"  # noqa: S608  ours
     rows = reader.fetch(statement, (case,)) if hasattr(reader, "fetch") else reader.read(statement, (case,))
     return tuple(action for action, body in rows if not agent or orjson.loads(body)["data"]["action"]["agent"] == agent)
 
@@ -70,7 +70,7 @@ def _sound(outcome: Outcome) -> None:
 
 def _agent(transaction: Transaction, outcome: Outcome) -> str:
     rows = transaction.fetch(
-        "select case_id, body from event where action = ? and step = 'decided:1'", (outcome.action,)
+        "select case_id, body from event where action = ? and step <> '' and step = 'decided:1'", (outcome.action,)
     )
     if not rows:
         raise NotFound(f"no action {outcome.action[:12]!r} was ever judged, so nothing can have become of it")
@@ -84,8 +84,8 @@ def _agent(transaction: Transaction, outcome: Outcome) -> str:
 def _known(transaction: Transaction, outcome: Outcome, data: Mapping[str, Any]) -> bool:
     """Whether the last word of the same speaker is this word."""
     rows = transaction.fetch(
-        "select body from event where case_id = ? and kind = 'outcome.recorded' and action = ? and actor = ?"
-        " order by seq desc limit 1",
+        "select body from event where case_id = ? and case_id <> '' and kind = 'outcome.recorded'"
+        " and action = ? and actor = ? order by seq desc limit 1",
         (outcome.case, outcome.action, outcome.said_by),
     )
     if not rows:

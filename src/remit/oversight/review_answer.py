@@ -46,8 +46,8 @@ def answer_review(
     event = Event("review.answered", f"person:{person}", data, case, action)
 
     def once(transaction: Transaction, _seq: int) -> tuple[Event, ...]:
-        statement = "select 1 from event where action = ? and case_id = ? and kind = 'review.answered' limit 1"
-        if transaction.fetch(statement, (action, case)):
+        said = "action = ? and case_id = ? and case_id <> '' and kind = 'review.answered'"
+        if transaction.fetch(f"select 1 from event where {said} limit 1", (action, case)):  # noqa: S608  ours
             raise Moved("review", action)
         return (event,)
 

@@ -59,7 +59,7 @@ def jobs_of_bank(pool: DecisionPool, overconfident: DecisionPool, traffic: BankT
     for promise in PROMISES:
         jobs += [(t1, (pool, *promise)), (peers_t1, (pool, overconfident, *promise))]
     jobs += [(peers_t2, (pool, *online)) for online in ONLINE]
-    return [*jobs, (t4_productivity, (pool, None)), (peers_t4, (pool, REVIEWED)), (peers_t5, (traffic,))]
+    return [*jobs, (t4_productivity, (pool,)), (peers_t4, (pool, REVIEWED)), (peers_t5, (traffic,))]
 
 
 def jobs_of_file(pool: DecisionPool) -> list[Job]:
@@ -81,7 +81,7 @@ def jobs_of_file(pool: DecisionPool) -> list[Job]:
             jobs.append((refused, ("T4", said, why)))
         else:
             jobs.append((t4_share, (said, pool.above(threshold)[0], limit)))
-    jobs += [(t4_productivity, (pool, None)), (t5_false, (pool,)), (t5_in_time, (pool, PROMISE_BP))]
+    jobs += [(t4_productivity, (pool,)), (t5_false, (pool,)), (t5_in_time, (pool, PROMISE_BP))]
     jobs += [(t6, (rate, what)), (peers_t6, (rate, what))]
     nothing = (
         ("T7", "paired gate", "one version's decisions are no pairs; run it without --data"),

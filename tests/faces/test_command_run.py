@@ -241,4 +241,4 @@ def test_the_demo_is_handed_its_options(remit_process: Start, tmp_path: Path) ->
 
 
 def test_no_such_demo(remit: Remit) -> None:
-    assert remit("demo", "billing").code == 2
+    assert remit("demo", "invoices").code == 2

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDERS_EACH = 3
 POINTS_MAX = 120
 ROUNDS_AT_ONCE = 2
+NOW = "2012-02-10T12:00:00+00:00"
 
 DRIVER = """
 # Forks one child a command, so that each starts warm and dies alone.
@@ -91,8 +93,27 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     with start_company(tmp_path_factory.mktemp("systems")) as started:
         from datetime import date
 
-        started.advance(date(2011, 9, 15))
+        started.advance(date(2012, 2, 10))
         yield started
+
+
+@pytest.fixture(scope="module")
+def loaded(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A company's folder in which what its agent rests on is loaded, to be copied for each run."""
+    folder = tmp_path_factory.mktemp("loaded") / "company"
+    shutil.copytree(TEMPLATE, folder)
+    (folder / "remit.yaml").write_text("clock: story\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in company.environment.items():
+            patch.setenv(name, value)
+        with open_company(folder, "load") as control:
+            control.set_now(datetime.fromisoformat(NOW))
+            _ = control.desk
+            for source, table in (
+                ("erp", "order"), ("safety", "hold"), ("finance", "budget"), ("contracts", "term"),
+            ):  # fmt: skip
+                assert control.knowledge.load(source, table).state == "ok"
+    return folder
 
 
 class Driver:
@@ -160,7 +181,13 @@ def _problems(folder: Path, acknowledged: Path) -> list[str]:
 @pytest.mark.parametrize("at", ["commit", "call"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_broken_at_every_point_nothing_is_lost_and_nothing_is_doubled(
-    company: Company, driver: Driver, tmp_path: Path, at: str, moment: str, monkeypatch: pytest.MonkeyPatch
+    company: Company,
+    loaded: Path,
+    driver: Driver,
+    tmp_path: Path,
+    at: str,
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in company.environment.items():
         monkeypatch.setenv(name, value)
@@ -168,11 +195,11 @@ def test_broken_at_every_point_nothing_is_lost_and_nothing_is_doubled(
     died = 0
     for number in range(1, POINTS_MAX):
         folder = tmp_path / f"{number}"
-        shutil.copytree(TEMPLATE, folder)
-        (folder / "remit.yaml").write_text(f"clock: story\nwitness: {tmp_path / 'witness'}\n")
+        shutil.copytree(loaded, folder)
+        (folder / "remit.yaml").write_text(f"clock: story\nwitness: {tmp_path / f'witness-{number}'}\n")
         command = {
             "folder": str(folder), "acknowledged": str(tmp_path / f"{number}.acknowledged"), "count": ORDERS_EACH,
-            "first": block * 240 + ORDERS_EACH * (number % 80), "now": "2011-09-15T12:00:00+00:00",
+            "first": block * 240 + ORDERS_EACH * (number % 80), "now": NOW,
         }  # fmt: skip
         code = driver.run(fault=[at, moment, number], **command)
         assert code in (0, -signal.SIGKILL), f"{at} {number} {moment}: exit {code}"

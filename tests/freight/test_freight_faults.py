@@ -211,7 +211,7 @@ def test_broken_at_every_point_nothing_is_lost_and_nothing_is_doubled(
             break
     else:
         pytest.fail(f"{POINTS_MAX} points did not reach the end of the path")
-    assert died >= 8, "the path has more points than that"
+    assert died >= (8 if at == "commit" else 2), "the path has more points than that"
     counts = _records(company)
     assert counts["orders_booked_twice"] == 0
     assert counts["bookings"] == counts["orders"]

@@ -37,12 +37,15 @@ def migrate(url: str, path: Path | None) -> None:
     """Run the migrations that the store at SQLAlchemy ``url`` has not had; ``path`` is the file to lock, if any."""
     from alembic import command
     from alembic.config import Config
-    from sqlalchemy import create_engine, text
+    from sqlalchemy import create_engine, event, text
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     engine = create_engine(url)
+    if path is not None:  # else the driver commits before each change of the schema, and a crash leaves half of it
+        event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("begin immediate"))
     try:
         with _alone(path), engine.connect() as connection:
             if path is None:  # two processes that open a new database at once: one migrates, the other waits

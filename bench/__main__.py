@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.pieces.gate_piece import gate_piece
 from bench.pieces.governed_piece import governed_pieces
+from bench.pieces.knowledge_piece import knowledge_pieces
 from bench.pieces.ledger_piece import ledger_pieces
 from bench.pieces.start_up_piece import start_up_pieces
 from bench.probe import CHECKOUT, Piece, Taken, run_rounds
@@ -25,7 +26,7 @@ from bench.rows import Row, summary, table, write_rows
 from rich.console import Console
 
 RESULTS = CHECKOUT / "bench" / "results.json"
-MINUTES_MAX = 10.5
+MINUTES_MAX = 20
 
 
 def all_pieces(*, quick: bool) -> list[Piece]:
@@ -35,6 +36,7 @@ def all_pieces(*, quick: bool) -> list[Piece]:
         gate_piece(calls=1000 if quick else 3000),
         *governed_pieces(seconds=0.5 if quick else 1.5),
         *ledger_pieces(quick=quick),
+        *knowledge_pieces(quick=quick),
     ]
 
 

@@ -92,7 +92,7 @@ def run_rounds(
 
     The sides of a piece follow each other at once and swap order every round, so that what else the machine
     does meets both alike. A probe that could not measure is not asked again. No round starts that would end
-    after ``seconds_max`` at the pace of the one before it.
+    after ``seconds_max`` at the pace of the one before it, where what is taken for the last time does not count.
     """
     taken = {piece.id: {probe.side: Taken(problem="interrupted") for probe in piece.probes} for piece in pieces}
     began, last = clock(), 0.0
@@ -102,11 +102,16 @@ def run_rounds(
             if number and round_began - began + last > seconds_max:
                 told(f"time is up after {number} of {rounds} rounds")
                 break
-            for piece in pieces:
-                if number < piece.rounds_max:
-                    told(f"round {number + 1} of {rounds}  {piece.id}")
-                    _take_round(piece, taken[piece.id], backwards=number % 2 == 1)
+            due = [piece for piece in pieces if number < piece.rounds_max]
+            again = [piece for piece in due if number + 1 < piece.rounds_max]
+            for piece in again:
+                told(f"round {number + 1} of {rounds}  {piece.id}")
+                _take_round(piece, taken[piece.id], backwards=number % 2 == 1)
             last = clock() - round_began
+            for piece in due:
+                if piece not in again:
+                    told(f"round {number + 1} of {rounds}  {piece.id}, the last time")
+                    _take_round(piece, taken[piece.id], backwards=number % 2 == 1)
             after_round(taken)
     except KeyboardInterrupt:
         told("interrupted: what was measured so far stands")

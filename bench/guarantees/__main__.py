@@ -22,6 +22,7 @@ from bench.guarantees.banking import BankTraffic, bank_pool, bank_traffic
 from bench.guarantees.guarantee import OURS, Guarantee, at_most, exit_code, refused, summary, table, write
 from bench.guarantees.peers import peers_t1, peers_t2, peers_t3, peers_t4, peers_t5, peers_t6, peers_t7
 from bench.guarantees.pool import ROWS_MIN, DecisionPool, read_pool
+from bench.guarantees.rank_lives import t5_by_chance
 from bench.guarantees.t1_threshold import PROMISES, t1
 from bench.guarantees.t2_online import ONLINE, t2
 from bench.guarantees.t3_promotion import SPEEDS, t3_false, t3_speed
@@ -41,7 +42,7 @@ Job = tuple[Callable[..., list[Guarantee]], tuple[Any, ...]]
 
 def jobs_without_data() -> list[Job]:
     """Return what needs no pool: streams of known error rates, pairs, labels that come late, and the certificate."""
-    jobs: list[Job] = [(t8, ())]
+    jobs: list[Job] = [(t8, ()), (t5_by_chance, ())]
     for bound in (0.05, 0.02, 0.01):
         jobs += [(t3_false, (bound, f"error exactly {bound:.0%}")), (peers_t3, (bound, f"error exactly {bound:.0%}"))]
     jobs += [(t3_speed, speed) for speed in SPEEDS]

@@ -14,14 +14,12 @@ from bench.guarantees.guarantee import Guarantee, at_least, at_most
 from bench.guarantees.monte_carlo import error_times, first_certified, mean_row, median_row, share_row
 from bench.guarantees.pool import DecisionPool, Ints
 from bench.guarantees.t3_promotion import HORIZON
-from bench.guarantees.t4_review import TIMES
+from bench.guarantees.t4_review import net_productivity
 from bench.guarantees.t5_drift import CHANGE_AT, REVIEW_BP, gate_of, stream_of
 from bench.guarantees.t6_labels import DAYS, PER_DAY, late_labels
 from bench.guarantees.t7_paired import CASES, draw_pairs
 from numpy.typing import NDArray
 from scipy import stats
-
-from remit.stats.tax import OperatingPoint, trust_tax
 
 __all__ = ["peers_t1", "peers_t2", "peers_t3", "peers_t4", "peers_t5", "peers_t6", "peers_t7"]
 
@@ -154,14 +152,13 @@ def peers_t4(pool: DecisionPool, limits: tuple[tuple[float, float], ...]) -> lis
         power = next((share for share in np.arange(0.01, 1.001, 0.01) if _power(rate, float(share)) >= 0.9), 1.0)
         note = "planned for one look at the end that certifies in nine of ten cases; not peeked"
         rows.append(Guarantee("T4", said, round(float(power), 2), at_most(limit), who="Clopper-Pearson", note=note))
-    full = trust_tax(TIMES, OperatingPoint(10_000, 10_000, round(pool.error * 10_000)))
     what = f"{pool.name}: net productivity at a bound of 2 %"
-    rows.append(Guarantee("T4", what, (full.net_productivity_bp or 0) / 10_000, at_least(2.0), who=EVERYTHING))
+    full = net_productivity(pool.error, 1.0, pool.error, 1.0)
+    rows.append(Guarantee("T4", what, full, at_least(2.0), who=EVERYTHING))
     error, share = pool.above(9_000)
     note = f"lets {share:.0%} through unseen, {error:.2%} of it wrong, and knows neither"
-    unseen = trust_tax(TIMES, OperatingPoint(round(share * 10_000), 0, round(error * 10_000)))
-    net = None if unseen.net_productivity_bp is None else unseen.net_productivity_bp / 10_000
-    return [*rows, Guarantee("T4", what, net, who=CUT_OFF, note=note)]
+    net = net_productivity(pool.error, share, error, 0.0)
+    return [*rows, Guarantee("T4", what, net or None, who=CUT_OFF, note=note)]
 
 
 def _power(rate: float, share: float) -> float:

@@ -45,6 +45,15 @@ _REFERENCE: Final = 2_000
 _LABELS: Final = 5_000
 _OUTSIDE_LATER: Final = 0.30
 
+_HISTORY: Final = (
+    "; the target was set on questions of no bank, these are other questions to the same one. Two other ways of "
+    "holding out were tried first, 12 runs each: every eighth intent from 6.8 to 30 % (286 abrupt, 2,350 gradual), two "
+    "whole groups so (140 and 2,248, and the silent change was never found). With the first bets, which were not on "
+    "small parts, and 10,000 / 0.02 as threshold it took 141 and 2,071. The bets in use were chosen on three other "
+    "choices of intents and of random numbers. Seen here first with 2 % of false alarms they took 120.5 and 1,648; "
+    "then the 1 % that was kept for a verifier, which a remit does not have, was given to confidence"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
@@ -178,11 +187,7 @@ def t5_delay(traffic: BankTraffic, scenario: Scenario, delay: int, runs: int = 1
     if scenario != "silent":
         note += f"; relative entropy of the confidences {change_in_confidence(traffic, scenario):.3f} nats a decision"
     if "scope" in scenario:
-        note += (
-            "; the target was set on questions of no bank, these are other questions to the same one. Two other ways "
-            "of holding out were tried first, 12 runs each: every eighth intent from 6.8 to 30 % (286 abrupt, 2,350 "
-            "gradual), two whole groups so (140 and 2,248, and the silent change was never found)"
-        )
+        note += _HISTORY
     what = f"{traffic.inside.name}, {scenario}: decisions until the alarm, median"
     return [median_row("T5", what, delays, at_most(delay), note=note)]
 

@@ -46,7 +46,7 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "",
         (
             "dataset", "load", "mode", "state", "problem", "started", "ended", "trust", "spec", "counts?", "drift?",
-            "notes?", "cursor?", "batches?", "fresh_seconds?",
+            "notes?", "cursor?", "batches?", "fresh_seconds?", "by_observed?",
         ),
     ),
     "quarantine.moved": ("", ("qid", "dataset", "to", "why", "root?", "repaired?", "counts?")),
@@ -56,10 +56,10 @@ FORMS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "",
         (
             "agent", "scopes", "as_of", "valid_at", "now", "digest", "facts", "contradicted", "entity?", "hops?",
-            "cap?",            "entities_max?", "facts_max?", "links?", "search?", "limit?", "complete?",
+            "cap?",            "entities_max?", "facts_max?", "links?", "search?", "limit?", "complete?", "near?",
         ),
     ),
-    "resolution.trained": ("", ("type", "digest", "text", "records", "pairs")),
+    "resolution.trained": ("", ("type", "digest", "text", "records", "pairs", "single?", "as_of?")),
     "knowledge.erased": ("", ("entity", "records", "facts", "held_back", "root", "why")),
     "stage.changed": (
         "",

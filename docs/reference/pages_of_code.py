@@ -113,7 +113,8 @@ def api_page() -> str:
     parts = [
         f"# The HTTP API\n\n{MADE}\n\n"
         "`remit serve` answers on this machine only. Callers send `Authorization: Bearer TOKEN` with the token in\n"
-        "`.remit/api.token`; only `/health` is open. `GET /v1/openapi.json` is the whole description. Every answer\n"
+        "`.remit/api.token`; only `/health` is open, and events of a source whose sender signs\n"
+        "them go by their signature instead. `GET /v1/openapi.json` is the whole description. Every answer\n"
         'that is no success is `{"error": class, "what": ..., "advice": ...}` with the classes of [errors](errors.md).'
     ]
     for path, methods in described["paths"].items():

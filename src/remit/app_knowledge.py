@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from remit.vocabulary import Action, Fact, Json
 if TYPE_CHECKING:
     from remit.connectors.own_system import OwnOperation
     from remit.connectors.webhook_source import Received
+    from remit.knowledge.arrived import Arrived
     from remit.knowledge.audit_rules import TableAudit
     from remit.knowledge.context import Context
     from remit.knowledge.doubtful import MergeQuestion
@@ -117,7 +119,10 @@ class Knowledge:
         mode: LoadMode = "auto",
         progress: Callable[[Mapping[str, int]], None] = lambda _counts: None,
     ) -> LoadReport:
-        """Load one table of a source; blocks. Raises as `knowledge.load.load_table` does."""
+        """Load one table of a source, and compare what is new where a model was trained; blocks.
+
+        Raises as `knowledge.load_table.load_table` does; what keeps its records from being compared is a note.
+        """
         from remit.knowledge.arrivals import Arrivals
         from remit.knowledge.load_table import load_table
         from remit.knowledge.source_file import open_source
@@ -125,11 +130,24 @@ class Knowledge:
         described = self.source(source)
         reader = open_source(described, inbox=Arrivals(self._store))
         try:
-            return load_table(
+            report = load_table(
                 self._journal, self._store, described, table, reader, mode=mode, now=self._now(), progress=progress
             )
         finally:
             asyncio.run(reader.close())
+        if not (report.counts["new"] or report.counts["changed"]):
+            return report
+        try:
+            return replace(report, arrived=self._match_arrived(described.tables[table]))
+        except RemitError as error:
+            return replace(report, notes=(*report.notes, f"what is new was not compared: {error}"[:300]))
+
+    def _match_arrived(self, table: TableSpec) -> Arrived | None:
+        from remit.knowledge.arrived import match_arrived
+
+        if not any(fact.match for fact in table.facts):
+            return None
+        return match_arrived(self._journal, self._store, table.type)
 
     def source_states(self) -> tuple[TableState, ...]:
         """Return every table of every source in use with how it stands, by name."""
@@ -153,6 +171,11 @@ class Knowledge:
 
         return receive_event(self._store, self.source(source), headers, body, peer=peer, now=datetime.now(UTC))
 
+    def takes_signed(self, source: str) -> bool:
+        """Whether ``source`` is in use and takes events that are signed, so that its sender needs no token."""
+        described = self.sources().get(source)
+        return described is not None and described.kind == "webhook" and described.connect["signature"] != "none"
+
     # Quality.
 
     def audit(
@@ -168,10 +191,11 @@ class Knowledge:
         from remit.knowledge.source_file import open_source
         from remit.knowledge.table_audit import audit_source
 
-        chosen: dict[str, list[str]] = {}
+        chosen: dict[str, tuple[str, ...]] = {}
         for name in names or sorted(self.sources()):
             source, _, table = name.partition(".")
-            chosen.setdefault(source, []).extend([table] if table else [])
+            wanted = (table,) if table else tuple(self.source(source).tables)
+            chosen[source] = tuple(dict.fromkeys((*chosen.get(source, ()), *wanted)))
         audits: list[TableAudit] = []
         for name, tables in chosen.items():
             described = self.source(name)
@@ -201,7 +225,7 @@ class Knowledge:
 
         return audit_lines(audits, needs)
 
-    def questions(self, found: TypeResolution) -> list[MergeQuestion]:
+    def questions(self, found: TypeResolution | Arrived) -> list[MergeQuestion]:
         """Return the doubtful pairs as actions to propose."""
         from remit.knowledge.doubtful import doubtful_actions
 
@@ -229,8 +253,12 @@ class Knowledge:
         """Load a row that was held back, put right. Raises as `knowledge.quarantine.release_held` does."""
         from remit.knowledge.quarantine import release_held
 
-        source = self.source(self.held_row(number).dataset.partition(".")[0])
-        return release_held(self._journal, self._store, source, number, repaired, by=f"person:{by}", why=why)
+        dataset = self.held_row(number).dataset
+        source = self.source(dataset.partition(".")[0])
+        counts = release_held(self._journal, self._store, source, number, repaired, by=f"person:{by}", why=why)
+        with suppress(RemitError):  # it is released all the same; the next load compares it
+            self._match_arrived(source.tables[dataset.partition(".")[2]])
+        return counts
 
     def drop(self, number: int, why: str, by: str) -> None:
         """Close a row that was held back without loading it. Raises as `knowledge.quarantine.drop_held` does."""
@@ -368,17 +396,22 @@ class Knowledge:
         at = from_moment(to_moment(when if "T" in when else f"{when}T23:59:59.999999Z"))
         return int(self._store.read("select coalesce(max(seq), -1) from event where at <= ?", (at,))[0][0]) + 1
 
-    def search(self, agent: str, text: str, limit: int = 20) -> SearchResult:
-        """Return the facts that hold the words of ``text``, as ``agent`` may see them, and record what was shown."""
+    def search(self, agent: str, text: str, limit: int = 20, *, near: bool = False) -> SearchResult:
+        """Return the facts that hold the words of ``text``, as ``agent`` may see them, and record what was shown.
+
+        With ``near`` those whose texts are near in meaning, whether they share words or not (extra ``embed``).
+        """
+        from remit.knowledge.near import search_near
         from remit.knowledge.receipt import record_search
         from remit.knowledge.search import SearchAsk, index_text, search
 
-        index_text(self._store)
+        if not near:
+            index_text(self._store)
         now = int(self._now().timestamp())
         with self._store.snapshot() as reader:
             size = int(reader.fetch("select size from head")[0][0])
-            ask = SearchAsk(agent, text, self.scopes(agent), size, now, now, limit)
-            found = search(reader, ask)
+            ask = SearchAsk(agent, text, self.scopes(agent), size, now, now, limit, near=near)
+            found = search_near(reader, ask) if near else search(reader, ask)
         if agent:
             record_search(self._journal, ask, found)
         return found

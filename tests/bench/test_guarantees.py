@@ -25,10 +25,11 @@ from bench.guarantees.monte_carlo import (
     share_row,
 )
 from bench.guarantees.pool import DecisionPool, read_pool
+from bench.guarantees.rank_lives import t5_by_chance
 from bench.guarantees.t1_threshold import t1
 from bench.guarantees.t2_online import t2
 from bench.guarantees.t3_promotion import t3_false, t3_speed
-from bench.guarantees.t4_review import t4_productivity, t4_share
+from bench.guarantees.t4_review import net_productivity, t4_productivity, t4_share
 from bench.guarantees.t5_drift import t5_false, t5_in_time
 from bench.guarantees.t6_labels import t6
 from bench.guarantees.t7_paired import t7
@@ -147,6 +148,25 @@ def test_an_agent_that_is_only_just_good_enough_costs_more_than_the_limit() -> N
 def test_a_watch_that_alarms_at_once_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WatchPlan, "threshold", lambda *_: 30)
     assert t5_false(pool_of(), runs=3)[0].verdict == "MISSED"
+
+
+def test_a_limit_that_chance_reaches_too_often_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = WatchPlan(200, "").threshold("confidence")
+    for times, verdict in ((2.0, "ok"), (0.3, "MISSED")):
+        monkeypatch.setattr(WatchPlan, "threshold", lambda *_, at=limit * times: at)
+        assert verdicts(t5_by_chance(400)) == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("proposes", "net"),
+    [
+        (True, 10 / (0.6 * (0.1 * 6.1) + 0.4 * (6 + 10 * 0.36))),  # 15 % wrong in all: 0.6 points here, 36 % there
+        (False, 10 / (0.6 * (0.1 * 6.1) + 0.4 * 10)),
+    ],
+)
+def test_what_does_not_pass_is_proposed_or_done_by_hand(proposes: bool, net: float) -> None:
+    assert net_productivity(0.15, 0.6, 0.01, 0.1, proposes=proposes) == pytest.approx(net, abs=1e-4)
+    assert net_productivity(0.15, 1.0, 0.15, 1.0, proposes=proposes) == pytest.approx(10 / 7.5, abs=1e-4)
 
 
 def test_an_alarm_about_a_class_that_is_bad_is_not_a_false_one(monkeypatch: pytest.MonkeyPatch) -> None:

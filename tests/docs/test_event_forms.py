@@ -106,6 +106,7 @@ def know(place: Path) -> tuple[RecordedEvent, ...]:
         knowledge, _ = control.knowledge, control.desk
         knowledge.context("refund-desk", "Customer/C3")
         knowledge.search("refund-desk", "clinic")
+        knowledge.search("refund-desk", "clinic", near=True)
         knowledge.erase("Customer/C4", "asked to", "ada.owner")
         return control.log(10_000)
 

@@ -410,3 +410,33 @@ def test_an_outcome_reaches_the_watch_once(store: Store) -> None:
         written.flush(journal)
         book.look(moment(1_100))
     assert watch.data() == before
+
+
+def test_what_an_older_fold_wrote_is_built_again(store: Store) -> None:
+    """Its watch has other bets, which nobody could go on from."""
+    written = Written()
+    written.stage("autonomous", threshold_bp=8_000, review_bp=10_000)
+    action = written.decide("c", 1_000)
+    written.end(action, True)
+    written.outcome(action, "source:erp", True)
+    with journal_of(store) as journal:
+        written.flush(journal)
+    book = book_of(store, terms())
+    book.look(moment(1_100))
+    book.save()
+    (watch,), (track,) = book.watches.values(), book.tracks.values()
+    ((key, text),) = store.read("select key, data from track where key like 'watch:%'")
+    ((kept,),) = store.read("select value from setting where name = 'fold/track'")
+    old = orjson.loads(text)
+    old["watch"]["detectors"] = [row + row[-3:] for row in old["watch"]["detectors"]]
+    with store.transaction() as transaction:
+        transaction.upsert_many("track", "key", "key,data", [(key, orjson.dumps(old).decode())])
+        before = orjson.dumps(orjson.loads(kept) | {"version": 1}).decode()
+        transaction.upsert_many("setting", "name", "name,value", [("fold/track", before)])
+    again = book_of(store, terms())
+    assert again.tracks == {} and again.reached == 0
+    again.look(moment(1_100))
+    again.save()
+    assert [one.data() for one in again.watches.values()] == [watch.data()]
+    assert [one.data() for one in again.tracks.values()] == [track.data()]
+    assert store.read("select key from track where key = ?", (key,)) == [(key,)]

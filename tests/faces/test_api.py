@@ -250,7 +250,7 @@ async def _status_of(headers: list[tuple[bytes, bytes]], *parts: bytes) -> int:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/actions", "headers": headers}
-    await ApiGuard(never, ApiToken("t"))(scope, receive, send)
+    await ApiGuard(never, ApiToken("t"), lambda _source: False)(scope, receive, send)
     return int(sent[0]["status"])
 
 

@@ -66,6 +66,28 @@ def waits(control: Control, *cases: str) -> None:
         assert control.propose("refund-desk", "refund.create", case, arguments, "0.95").progress == "waiting"
 
 
+def test_check_tells_when_no_policy_grants_what_is_earned(folder: Path, remit: Any) -> None:
+    def told() -> str:
+        ran = remit("check")
+        assert ran.code == 0, ran
+        return str(ran.out + ran.err)
+
+    words = "stage.promote: no policy permits it"
+    assert words not in told()
+    policies = folder / "policies" / "refunds.cedar"
+    text = policies.read_text()
+    for instead in (
+        text.replace("stage.promote", "refund.create"),
+        text.replace(
+            '"stage.promote", resource == Remit::System::"remit"', '"stage.promote", resource == Remit::System::"shop"'
+        ),
+    ):
+        assert instead != text
+        policies.write_text(instead)
+        assert words in told()
+        assert 'permit (principal, action == Remit::Action::"stage.promote"' in told()
+
+
 def test_one_outcome_is_said_once(climb: Climb, remit: Any) -> None:
     climb.cases(1)
     said = ("outcome", "c-1", "--wrong", "--by", "person:ben.deputy", "--value", "lost_minor=5", "--value", "why=late")

@@ -110,6 +110,34 @@ def test_an_audit_says_what_is_wrong_where(remit: Remit, rows: Path, tmp_path: P
     assert (table["rows"], table["sound"]) == (3, 2)
 
 
+def test_an_audit_looks_at_all_that_is_named_once(remit: Remit, rows: Path, company: Path) -> None:
+    second = "  shop: {is: Shop, key: id, facts: {name: name}}\n  town: {is: Town, key: id, facts: {city: city}}\n"
+    source = company / "sources" / "care.yaml"
+    source.write_text(source.read_text() + second)
+
+    def audited(*names: str) -> list[str]:
+        return [table["dataset"] for table in remit("audit", *names, "--json").json["tables"]]
+
+    assert audited("care.shop") == ["care.shop"]
+    assert audited("care.town", "care.shop", "care.town") == ["care.town", "care.shop"]
+    everything = {"care.customer", "care.shop", "care.town"}
+    for names in ((), ("care",), ("care", "care.shop"), ("care.shop", "care")):
+        found = audited(*names)
+        assert (len(found), set(found)) == (3, everything), names
+    assert remit("audit", "care", "care.none").code == 2
+
+
+def test_numbers_with_a_decimal_comma(remit: Remit, rows: Path, company: Path) -> None:
+    rows.write_text('id;rate;price\nR1;0,25;"1.234,50"\nR2;1,5;12\n')
+    source = company / "sources" / "care.yaml"
+    head = source.read_text().partition("tables:")[0]
+    kinds = "{rate: {kind: decimal}, price: {kind: money EUR}}"
+    source.write_text(f'{head}tables:\n  tariff: {{is: Tariff, key: id, decimal: ",", facts: {kinds}}}\n')
+    assert "2 read, 2 new" in remit("load").out
+    facts = remit("graph", "Tariff/R1", "--json").json["facts"]
+    assert {fact["name"]: fact["value"] for fact in facts} == {"rate": "0.25", "price": 123_450}
+
+
 def test_records_that_are_one_are_found_and_can_be_parted_again(remit: Remit, rows: Path) -> None:
     people = [f"{place} {kind}" for place in ("North", "South", "East", "West", "Lake") for kind in ("Clinic", "Store")]
     lines = [f"D{at},{name} {at % 7},City{at % 5},d{at}@x.example,gold" for at, name in enumerate(people * 3)]
@@ -224,3 +252,11 @@ def test_an_agent_over_http_is_handed_its_context_and_proposes_with_the_receipt(
         assert api.get("/v1/context", params={"agent": "refund-desk", "entity": "Customer/C9"}).status_code == 404
         assert api.get("/v1/context", params={"agent": "nobody", "entity": "Customer/C1"}).status_code == 422
         assert api.post("/v1/sources/care/events", content=b"{}").status_code == 404  # a file takes no events
+
+
+def test_search_by_meaning_as_a_person_types_it(remit: Remit, rows: Path, company: Path) -> None:
+    remit("load")
+    found = remit("search", "--near", "good clinics", "--agent", "refund-desk", "--json").json
+    assert {fact["value"] for fact in found["facts"]} == {"Acme Clinics", "Good Hope"}
+    assert remit("replay", found["digest"]).code == 0
+    assert remit("search", "zebra", "--near").out == "nothing is found that may be seen\n"

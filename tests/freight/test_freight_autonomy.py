@@ -66,7 +66,9 @@ def test_the_real_history_earns_a_share_of_being_in_time_and_nothing_of_cost(shi
     whole = {one.promise: one for one in found if not one.class_}
     late, cost = whole["in time"], whole["cost within 50 %"]
     assert 0.12 < late.wrong / late.cases < 0.18
-    assert late.stage == "autonomous" and 2_000 < late.share_bp < 4_500
+    assert 2_000 < late.share_bp < 4_500
+    assert late.stage == ("supervised" if late.fell else "autonomous")
+    assert all("stated confidence" in text for text in late.fell)  # it drifted; its outcomes never broke the promise
     assert late.alone_wrong / late.alone < PROMISE_BP / 10_000
     assert {one.alone for one in found if one.promise == "cost within 50 %"} == {0}
     assert cost.surest_wrong_bp > 1_900

@@ -10,11 +10,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -27,10 +29,15 @@ from remit.ledger.audit import rebuild_views, view_rows
 from remit.ledger.query import all_events
 
 ROOT = Path(__file__).resolve().parents[2]
-ORDERS_EACH = 3
+ORDERS_EACH = {"commit": 3, "call": 12}
+"""Bookings are the only calls on the path, and many orders share a commit."""
+ORDERS_IN_BLOCK = 240
+POINTS_MIN = 8
+LOADS_BROKEN_MIN = 4
 POINTS_MAX = 120
 ROUNDS_AT_ONCE = 2
 NOW = "2012-02-10T12:00:00+00:00"
+LATER = "2012-04-20T12:00:00+00:00"
 
 DRIVER = """
 # Forks one child a command, so that each starts warm and dies alone.
@@ -91,8 +98,6 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     with start_company(tmp_path_factory.mktemp("systems")) as started:
-        from datetime import date
-
         started.advance(date(2012, 2, 10))
         yield started
 
@@ -192,30 +197,60 @@ def test_broken_at_every_point_nothing_is_lost_and_nothing_is_doubled(
     for name, value in company.environment.items():
         monkeypatch.setenv(name, value)
     block = {"commit before": 0, "commit after": 1, "call before": 2, "call after": 3}[f"{at} {moment}"]
-    died = 0
-    for number in range(1, POINTS_MAX):
-        folder = tmp_path / f"{number}"
-        shutil.copytree(loaded, folder)
-        (folder / "remit.yaml").write_text(f"clock: story\nwitness: {tmp_path / f'witness-{number}'}\n")
-        command = {
-            "folder": str(folder), "acknowledged": str(tmp_path / f"{number}.acknowledged"), "count": ORDERS_EACH,
-            "first": block * 240 + ORDERS_EACH * (number % 80), "now": NOW,
-        }  # fmt: skip
-        code = driver.run(fault=[at, moment, number], **command)
-        assert code in (0, -signal.SIGKILL), f"{at} {number} {moment}: exit {code}"
-        died += code != 0
-        assert driver.run(fault=None, **command) == 0, f"started again after dying {moment} {at} {number}"
-        problems = _problems(folder, Path(str(command["acknowledged"])))
-        assert problems == [], f"{moment} {at} {number}"
-        if code == 0:
-            break
-    else:
-        pytest.fail(f"{POINTS_MAX} points did not reach the end of the path")
-    assert died >= (8 if at == "commit" else 2), "the path has more points than that"
+    driven = Driven(driver, loaded, tmp_path, ORDERS_EACH[at], block, NOW)
+    assert driven.die_everywhere(at, moment) >= POINTS_MIN, "the path has more points than that"
     counts = _records(company)
     assert counts["orders_booked_twice"] == 0
     assert counts["bookings"] == counts["orders"]
-    print(f"{died} points, {counts}")
+
+
+def test_broken_while_the_gate_loads_a_stale_source_it_is_loaded_again(
+    company: Company, loaded: Path, driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weeks later the facts are stale: deciding one order loads sources, with a death after each commit of that."""
+    for name, value in company.environment.items():
+        monkeypatch.setenv(name, value)
+    company.advance(date.fromisoformat(LATER[:10]))
+    driven = Driven(driver, loaded, tmp_path, 1, 4, LATER)
+    driven.die_everywhere("commit", "after")
+    assert driven.loads_begun >= LOADS_BROKEN_MIN, "the gate loads sources, and some of the deaths are within that"
+    assert _records(company)["orders_booked_twice"] == 0
+
+
+class Driven:
+    """One path, with one fault at a time, each followed by a second start."""
+
+    def __init__(self, driver: Driver, loaded: Path, folder: Path, orders: int, block: int, now: str):
+        self.driver, self.loaded, self.folder, self.orders, self.now = driver, loaded, folder, orders, now
+        self.first = block * ORDERS_IN_BLOCK
+        self.loads_begun = 0
+        """How many deaths left a load behind that had begun and not ended."""
+
+    def die_everywhere(self, at: str, moment: str) -> int:
+        """Die at each point in turn, until there is none left; return how many there were."""
+        for number in range(1, POINTS_MAX):
+            folder = self.folder / f"{number}"
+            shutil.copytree(self.loaded, folder)
+            (folder / "remit.yaml").write_text(f"clock: story\nwitness: {self.folder / f'witness-{number}'}\n")
+            command = {
+                "folder": str(folder), "acknowledged": str(self.folder / f"{number}.acknowledged"),
+                "count": self.orders, "now": self.now,
+                "first": self.first + self.orders * (number % (ORDERS_IN_BLOCK // self.orders)),
+            }  # fmt: skip
+            code = self.driver.run(fault=[at, moment, number], **command)
+            assert code in (0, -signal.SIGKILL), f"{at} {number} {moment}: exit {code}"
+            self.loads_begun += code != 0 and _has_running_load(folder)
+            assert self.driver.run(fault=None, **command) == 0, f"started again after dying {moment} {at} {number}"
+            problems = _problems(folder, Path(str(command["acknowledged"])))
+            assert problems == [], f"{moment} {at} {number}"
+            if code == 0:
+                return number - 1
+        pytest.fail(f"{POINTS_MAX} points did not reach the end of the path")
+
+
+def _has_running_load(folder: Path) -> bool:
+    with closing(sqlite3.connect(folder / ".remit" / "store.db")) as connection:
+        return bool(connection.execute("select 1 from load where state = 'running'").fetchall())
 
 
 def test_killed_at_any_moment_the_demo_goes_on(tmp_path: Path) -> None:

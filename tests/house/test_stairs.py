@@ -15,7 +15,7 @@ import pytest
 import remit
 
 ROOT = Path(remit.__file__).parent
-GROUND = {"vocabulary", "canonical", "errors", "document", "chart_svg"}
+GROUND = {"vocabulary", "canonical", "errors", "document", "chart_svg", "uncollected"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "store": set(),
@@ -51,7 +51,10 @@ WIRING = {"app", "app_autonomy", "app_knowledge"}
 MAY_IMPORT |= dict.fromkeys(WIRING, MAY_IMPORT["app"] | WIRING) | {"faces": WIRING}  # fmt: skip
 """Which rooms a room may import. All may import the ground; `testing` may import anything and only tests import it."""
 
-MIGRATIONS = {f"store/migrations/versions/{name}.py" for name in ("0001_ledger", "0002_knowledge", "0003_autonomy")}
+MIGRATIONS = {
+    f"store/migrations/versions/{name}.py"
+    for name in ("0001_ledger", "0002_knowledge", "0003_autonomy", "0004_link_scope")
+}
 ONE_LEAF = {
     "sqlite3": {"store/sqlite_store.py", "knowledge/audit_scratch.py"},
     "psycopg": {"store/postgres_store.py", "testing/postgres.py"},
@@ -71,6 +74,7 @@ ONE_LEAF = {
     "pyarrow": {"connectors/parquet_rows.py", "knowledge/splink_engine.py"},
     "mcp": {"connectors/mcp_source.py"},
     "dlt": {"connectors/dlt_source.py"},
+    "sklearn": {"knowledge/text_space.py"},
 }  # fmt: skip
 """Third-party packages (and drivers) and the leaf files that import them."""
 

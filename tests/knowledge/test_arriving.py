@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from tests.conftest import _postgres
-from tests.knowledge.generated_people import MATCH, Person, people
+from tests.knowledge.generated_people import Person, people
 from tests.knowledge.graph_builder import GraphBuilder, Put
+from tests.knowledge.people_world import NOW, SOURCES, WORDS, World, facts
 
 from remit.canonical import INTEGER_MAX as OPEN
 from remit.errors import BadInput
-from remit.knowledge.arriving import current_matcher, index_record, match_one
+from remit.knowledge.arriving import current_matcher, index_records, match_one
 from remit.knowledge.decided_pairs import DecidedPairs, decided_pairs, record_named
 from remit.knowledge.doubtful import DoubtfulPair, doubtful_actions
 from remit.knowledge.entity import merge_entities, split_entity, undo_move
 from remit.knowledge.pepper import read_pepper
-from remit.knowledge.resolve_type import TypeResolution, resolve_type
+from remit.knowledge.resolve_type import resolve_type
 from remit.knowledge.source_file import SourceFile
 from remit.ledger.event import RecordedEvent
 from remit.ledger.journal import Journal
@@ -27,59 +28,6 @@ from remit.store.engine import Store, open_store
 from remit.testing.knowledge_stand_ins import a_fact, a_source, a_table
 from remit.testing.postgres import own_schema
 from remit.vocabulary import Event
-
-NOW = 1_700_000_500
-WORDS = {name: word for name, word in MATCH.items() if name in ("first", "last", "born", "zip", "email")}
-FACTS = [a_fact(name, match=word) for name, word in WORDS.items()] + [a_fact("note")]
-SOURCES = {
-    "crm": a_source("crm", "sales", a_table("crm.person", "Person", FACTS), a_table("crm.order", "Order", ["total"])),
-    "erp": a_source("erp", "finance", a_table("erp.client", "Person", FACTS)),
-}
-
-
-def facts(row: Mapping[str, str | None]) -> dict[str, tuple[Any, str]]:
-    return {name: (value, "sales/internal") for name, value in row.items() if value is not None}
-
-
-class World:
-    """People in the store, with who they truly are by record number."""
-
-    done: TypeResolution
-    gone: int = 0
-
-    def __init__(self, journal: Journal, count: int = 80):
-        self.journal, self.store = journal, journal.store
-        self.graph = GraphBuilder(journal, {"crm.person": "Person", "erp.client": "Person"})
-        rows, labels = people(count, doubled=0.6, seed=4, wrong=0.12)
-        self.graph.begin_load("crm.person", NOW)
-        puts = [
-            Put(
-                "crm.person" if place % 2 else "erp.client", f"k{place}", facts(row) | {"note": ("x", "sales/internal")}
-            )
-            for place, row in enumerate(rows)
-        ]
-        self.graph.put(*puts)
-        self.rows: dict[int, Person] = {}
-        self.people: dict[int, str] = {}
-        for put, row, label in zip(puts, rows, labels, strict=True):
-            rid = self.graph.rids[put.dataset, put.key]
-            self.rows[rid], self.people[rid] = row, label
-
-    def resolve(self) -> TypeResolution:
-        return resolve_type(self.journal, self.store, "Person", SOURCES, now=NOW, single=frozenset())
-
-    def entities(self) -> dict[int, int]:
-        return dict(self.store.read("select rid, eid from member where tx_to = ?", (OPEN,)))
-
-    def pair(self, *, same: bool) -> tuple[int, int]:
-        """Two records that are one entity now and truly one person; or neither."""
-        now = self.entities()
-        return next(
-            (one, two)
-            for one in sorted(now)
-            for two in sorted(now)
-            if one < two and (now[one] == now[two]) is same and (self.people[one] == self.people[two]) is same
-        )
 
 
 @pytest.fixture
@@ -176,8 +124,8 @@ def test_a_record_is_found_once_it_is_indexed(resolved: World) -> None:
     graph.load = 1
     graph.put(Put("late.person", "new", facts({name: person[name] for name in WORDS})))
     rid = graph.rids["late.person", "new"]
-    index_record(resolved.store, matcher, rid, person)
-    index_record(resolved.store, matcher, rid, person)
+    index_records(resolved.store, matcher, {rid: person})
+    index_records(resolved.store, matcher, {rid: person})
     assert [one.rid for one in match_one(resolved.store, matcher, person, least_bp=5_000)] == [rid]
     assert match_one(resolved.store, matcher, {}) == ()
     assert match_one(resolved.store, matcher, {"other": "x", "first": None}) == ()

@@ -430,6 +430,66 @@ def plain_rule(name: str, cell: object) -> str:
     return "range" if name == "a" and not 0 <= value <= 5 else ""  # type: ignore[operator]
 
 
+TOGETHER = st.one_of(
+    st.none(), st.sampled_from(["", " ", "  ", "x", " x", "x ", "0", "07", "12", "-3", "1.50", "0.5"]),
+    st.sampled_from(['a"b', "a\\b", "tab\t", "nul\0", "del\x7f", "\u00e9", "\u0663", "\ud800", "a|b", "k" * 300]),
+    st.sampled_from(["1" * 15, "1" * 16]), st.integers(-(2**60), 2**60), st.booleans(), st.floats(),
+    st.decimals(allow_nan=True),
+    st.sampled_from([date(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC), b"bytes"]), st.text(max_size=8),
+)  # fmt: skip
+WHOLE_COLUMNS: dict[str, st.SearchStrategy[object]] = {
+    "words": st.sampled_from(["a", "b c", "d-e"]),
+    "patchy": st.sampled_from(["a", "", None]),
+    "numbers": st.integers(-5, 10**6),
+    "digits": st.integers(1, 10**9).map(str),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from(["words", "patchy", "numbers", "digits"]), min_size=3, max_size=3),
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 4), TOGETHER), max_size=3),
+    st.sampled_from(KINDS), st.booleans(), st.sampled_from([None, "f", "far", "id"]), st.sampled_from([None, "at"]),
+    st.data(),
+)  # fmt: skip
+def test_rows_checked_together_are_as_checked_one_by_one(
+    forms: list[str],
+    odd: list[tuple[int, int, object]],
+    kind: str,
+    required: bool,
+    absent: str | None,
+    observed: str | None,
+    data: st.DataObject,
+) -> None:
+    """Columns that are plain but for a few cells, of every kind, with a column missing and rows cut short."""
+    facts = (FactSpec("f", "f", kind, required=required), FactSpec("g", "g"), FactSpec("n", "n", "integer"))
+    contract = contract_of(*facts, links=(LinkSpec("far", "far", "crm.account"),), observed=observed)
+    count = data.draw(st.sampled_from([1, 31, 32, 33, 70, 100]))
+    cells = [data.draw(st.lists(WHOLE_COLUMNS[form], min_size=count, max_size=count)) for form in forms]
+    keys = [f"K{number}" for number in range(count)]
+    rows = [list(row) for row in zip(keys, *cells[:2], cells[2], keys, strict=True)]
+    for at, place, cell in odd:
+        rows[at % count][place] = cell
+    names = ["id", "f", "g", "n", "far", "at"]
+    for row in rows:
+        row.append(None)
+    if absent is not None:
+        for row in rows:
+            del row[names.index(absent)]
+        names.remove(absent)
+    cut: bool = data.draw(st.booleans())
+    if odd and cut:
+        del rows[odd[0][0] % count][-1]
+    contract.positions(names)
+    assert [alike(one) for one in contract.check_all(rows)] == [alike(contract.check(row)) for row in rows]
+
+
+def alike(result: Checked | Broken) -> tuple[object, ...]:
+    if isinstance(result, Broken):
+        return result
+    return (*result._replace(values=tuple(result.values), links=tuple(result.links)),)
+
+
 def test_a_column_that_stands_twice_is_refused() -> None:
     contract = contract_of(*FACTS)
     with pytest.raises(BadInput, match="'a' stands twice"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.knowledge.leak_trial import RandomWorld
@@ -13,11 +15,15 @@ from tests.knowledge.leak_trial import RandomWorld
 from remit.errors import NotFound, StoreUnavailable
 from remit.knowledge.context import ContextAsk, read_context
 from remit.knowledge.integrity import KnowledgeReport, check_graph, check_knowledge
+from remit.knowledge.load_table import load_table
 from remit.knowledge.receipt import all_receipts, record_context
 from remit.ledger.journal import Journal
+from remit.ledger.query import all_events
 from remit.store.engine import Reader, Store, Transaction
 from remit.store.tables import TABLES
+from remit.testing.knowledge_stand_ins import ListReader, a_fact, a_source, a_table
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEYS = {"fact": "fid", "link": "lid", "version": "rid", "member": "rid", "record": "rid"}
 CELLS = [(table, column) for table in KEYS for column in TABLES[table].split(",")]
 
@@ -177,3 +183,46 @@ def after(store: Store, edit: Callable[[Transaction], object]) -> KnowledgeRepor
         reports.append(check_graph(transaction))
         raise _Back
     return reports[0]
+
+
+def test_what_a_load_says_of_its_facts_cannot_be_edited_unseen(store: Store, journal: Journal) -> None:
+    """How old facts may be, and whether they tell their own age, decides later whether one was stale."""
+    facts = [a_fact("name", required=True), a_fact("city")]
+    table = a_table("crm.account", "Customer", facts, fresh_seconds=3_600, observed="seen")
+    plain = a_table("crm.shop", "Shop", [a_fact("name")])
+    source = a_source("crm", "sales", table, plain)
+    columns = ("id", "name", "city", "seen")
+    rows = {"account": (columns, [["A1", "Acme", "Oslo", "2026-11-20T00:00:00Z"], ["A2", "", "", ""]]),
+            "shop": (("id", "name"), [["S1", "Kiosk"]])}  # fmt: skip
+    for name in rows:
+        assert load_table(journal, store, source, name, ListReader(rows), now=NOW).state == "ok"
+    assert check_knowledge(store).holds
+    with store.snapshot() as reader:
+        said = [recorded.event.data for recorded in all_events(reader, ("source.loaded",))]
+    assert [(one["fresh_seconds"], one["by_observed"]) for one in said] == [(3_600, True), (-1, False)]
+
+    def told(column: str, value: object, load: int) -> list[str]:
+        with suppress(_Undone), store.transaction() as transaction:
+            transaction.execute(f"update load set {column} = ? where load = ?", (value, load))
+            found = list(check_graph(transaction).problems)
+            raise _Undone
+        return found
+
+    with store.snapshot() as reader:
+        data = {load: json.loads(text) for load, text in reader.fetch("select load, data from load")}
+    cells = {"mode": "events", "state": "failed", "started": 1, "ended": 1, "fresh_seconds": 9**9, "trust": "high"}
+    for load in (1, 2):
+        edits: dict[str, Any] = {
+            "by_observed": not data[load]["by_observed"], "counts": {}, "notes": ["x"], "drift": [1], "problem": "x",
+            "batches": 9,
+        }  # fmt: skip
+        texts = [json.dumps({**data[load], name: value}) for name, value in edits.items()]
+        texts += [json.dumps({name: cell for name, cell in data[load].items() if name != gone}) for gone in edits]
+        tried = [*cells.items(), ("spec", "f" * 64), ("cursor", "z"), ("did", 3 - load)]
+        for column, value in (*tried, *(("data", text) for text in (*texts, "[]", "x"))):
+            assert told(column, value, load) == [f"load {load}: its end is not what an event says"], (column, value)
+    assert check_knowledge(store).holds
+
+
+class _Undone(Exception):
+    """Ends an edit without keeping it."""

@@ -192,6 +192,12 @@ def test_mistakes_of_a_file(text: str, expected: str) -> None:
     assert "hunter2" not in told(text)
 
 
+def test_a_secret_is_looked_for_where_a_source_connects() -> None:
+    """A fact may be called so, and a pattern may look like an address: what is no secret is not taken for one."""
+    text = table("facts:\n  secret: secret\n  other: {from: secret_word, pattern: '://a:b@'}", "{kind: csv, path: x}")
+    assert load_source_file("s.yaml", text).tables["t"].facts[0].column == "secret"
+
+
 def test_every_mistake_is_told_at_once() -> None:
     text = table("facts:\n  a: {kind: integer, match: name}\n  b: {pattern: '['}\nunique: [c]\nvolume: [2, 1]")
     assert [finding.line for finding in wrong(text)] == [9, 10, 11, 12]

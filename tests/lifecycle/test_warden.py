@@ -16,6 +16,7 @@ from remit.lifecycle.promotion import find_certificate
 from remit.lifecycle.stage import next_step
 from remit.stats.rate import trials_needed
 from remit.store.engine import Store
+from remit.vocabulary import Event, Json
 
 Ground = Callable[..., Warded]
 
@@ -196,6 +197,24 @@ def test_a_worse_version_does_not_come_back(ground: Ground) -> None:
     assert all("paired" not in short for short in one.look())
 
 
+def test_what_was_lost_is_not_given_back_to_the_next_version(ground: Ground) -> None:
+    """It did as well on the same cases; but what those were worth is what the alarm had called into question."""
+    one = ground(sure_bp=9_000)
+    written = autonomous("sampled")
+    days(written, 240, lambda number: False, 1_000)
+    written.stage("supervised", threshold_bp=None, cause="suspended")
+    written.flush(one.journal)
+    one.now = 1_300
+    one.look()
+    one.remits.version = "v2"
+    newer = Written("v2")
+    for number in range(240):
+        newer.outcome(newer.decide(f"1000-{number}", 2_000 + number), "source:erp", True)
+    newer.flush(one.journal)
+    one.now = 2_300
+    assert all("paired" not in short for short in one.look())
+
+
 def test_of_many_classes_those_that_deserve_it_rise_together(ground: Ground) -> None:
     one = ground()
     written = Written()
@@ -255,6 +274,30 @@ def test_an_unsigned_certificate_is_issued_anew_after_a_month(ground: Ground) ->
     assert one.look() == [("certificate", "", "supervised", "mixture")]
     with pytest.raises(Refused, match="was issued since"):
         one.promotion.perform(one.proposed[0].arguments, "k")
+    one.promotion.perform(one.proposed[1].arguments, "k")
+
+
+def test_a_certificate_that_was_refused_when_it_was_signed_is_issued_anew(ground: Ground) -> None:
+    one = ground()
+    written = Written()
+    days(written, 30, lambda number: False, 1_000)
+    written.flush(one.journal)
+    one.now = 1_100
+    assert len(one.look()) == 1
+    proposed = one.proposed[0]
+    for action in list(written.cases)[:12]:
+        written.outcome(action, "source:erp", False)
+    written.flush(one.journal)
+    assert one.look() == []  # it waits for its signature, and then is refused
+    with pytest.raises(Refused, match="evidence no longer holds"):
+        one.promotion.perform(proposed.arguments, "k")
+    problem: dict[str, Json] = {"problem": "evidence no longer holds"}
+    one.journal.append_now(Event("action.failed", "remit", problem, proposed.case, "a" * 64, "ended"))
+    assert one.look() == []  # there is nothing to sign either
+    days(written, 400, lambda number: False, 1_200)
+    written.flush(one.journal)
+    one.now = 1_700
+    assert one.look()[-1] == ("certificate", "", "supervised", "mixture")
     one.promotion.perform(one.proposed[1].arguments, "k")
 
 

@@ -40,6 +40,26 @@ def test_known_cases(coverage: int, review: int, error: int, net: int | None) ->
     assert trust_tax(TIMES, OperatingPoint(coverage, review, error)).net_productivity_bp == net
 
 
+@pytest.mark.parametrize(
+    ("coverage", "proposed", "wrong", "net"),
+    [
+        (6_000, 4_000, 2_500, 26_553),  # six minutes and a quarter of ten for ten: worth reading
+        (6_000, 4_000, 4_000, 22_904),  # two in five wrong: reading and redoing costs as much as doing
+        (6_000, 4_000, 9_000, 22_904),  # so bad a proposal is not read
+        (6_000, 0, 0, 22_904),  # done by hand
+        (6_000, 2_000, 0, 28_043),  # half of the rest is proposed, always rightly; the other half done by hand
+    ],
+)
+def test_what_is_proposed_costs_a_review_or_the_work_itself(coverage: int, proposed: int, wrong: int, net: int) -> None:
+    point = OperatingPoint(coverage, 1_000, 100, proposed, wrong)
+    assert trust_tax(TIMES, point).net_productivity_bp == net
+
+
+def test_reviewing_everything_is_the_same_said_either_way() -> None:
+    handled, proposed = OperatingPoint(10_000, 10_000, 1_510), OperatingPoint(0, 0, 0, 10_000, 1_510)
+    assert trust_tax(TIMES, handled).human_seconds == trust_tax(TIMES, proposed).human_seconds == 450_600
+
+
 def test_the_parts_of_the_tax() -> None:
     tax = trust_tax(TIMES, OperatingPoint(6_000, 8_000, 1_510))
     assert tax.human_seconds == 456_288, "1,000 cases: 240,000 by hand, 172,800 of review, 43,488 of rework"
@@ -53,18 +73,36 @@ SECONDS = st.integers(0, 10_000)
 
 
 @settings(deadline=None)
-@given(st.integers(1, 10_000), SECONDS, SECONDS, BP, BP, BP)
+@given(st.integers(1, 10_000), SECONDS, SECONDS, BP, BP, BP, BP, BP)
 def test_it_is_the_formula_exactly(
-    manual: int, review: int, rework: int, coverage: int, reviewed: int, error: int
+    manual: int, review: int, rework: int, coverage: int, reviewed: int, error: int, proposed: int, refused: int
 ) -> None:
-    tax = trust_tax(CaseTimes(manual, review, rework), OperatingPoint(coverage, reviewed, error))
-    c, r, e = (Fraction(share, 10_000) for share in (coverage, reviewed, error))
-    spent = (1 - c) * manual + c * (r * review + r * e * rework)
+    """Against ten thousand cases, each with what it costs."""
+    proposed = min(proposed, 10_000 - coverage)
+    point = OperatingPoint(coverage, reviewed, error, proposed, refused)
+    tax = trust_tax(CaseTimes(manual, review, rework), point)
+    r, e, y = (Fraction(share, 10_000) for share in (reviewed, error, refused))
+    costs = {
+        "handled": (coverage, r * review + r * e * rework),
+        "proposed": (proposed, min(Fraction(manual), review + y * rework)),
+        "by hand": (10_000 - coverage - proposed, Fraction(manual)),
+    }
+    spent = sum((cases * cost for cases, cost in costs.values()), Fraction(0)) / 10_000
+    below = spent - Fraction(coverage, 10_000) * costs["handled"][1]
     assert tax.human_seconds == round(1_000 * spent)
     assert tax.net_productivity_bp == (round(10_000 * manual / spent) if spent else None)
     assert tax.overhead_bp == round(10_000 * r * review / manual)
-    assert tax.without_review_bp == (round(10_000 / (1 - c)) if c < 1 else None)
-    assert tax.escaped_bp == round(10_000 * c * (1 - r) * e)
+    assert tax.without_review_bp == (round(10_000 * manual / below) if below else None)
+    assert tax.escaped_bp == round(coverage * (1 - r) * e)
+
+
+@settings(deadline=None)
+@given(BP, BP, BP, BP)
+def test_a_proposal_never_costs_more_than_doing_it_by_hand(coverage: int, review: int, error: int, wrong: int) -> None:
+    by_hand = trust_tax(TIMES, OperatingPoint(coverage, review, error))
+    proposed = trust_tax(TIMES, OperatingPoint(coverage, review, error, 10_000 - coverage, wrong))
+    assert proposed.human_seconds <= by_hand.human_seconds
+    assert proposed.escaped_bp == by_hand.escaped_bp, "a person sees every one, or does it"
 
 
 @settings(deadline=None)
@@ -129,6 +167,18 @@ def test_the_safe_step_that_saves_most_comes_first() -> None:
         assert step.safe is certified(*_counts(step.threshold_bp, options), 0.02, 0.05)
 
 
+def test_what_an_option_does_not_handle_is_proposed_or_done_by_hand() -> None:
+    today = OperatingPoint(7_000, 10_000, 300, 2_000, 3_000)
+    options = [GateOption(8_000, 5_000, 3_000, 15, 2_500), GateOption(7_900, 5_100, 3_000, 15)]
+    options.append(GateOption(10, 9_500, 3_000, 15, 2_500))
+    found = {step.threshold_bp: step for step in next_reductions(TIMES, today, 100, 3, options, bound_bp=200)}
+    assert found[8_000].tax == trust_tax(TIMES, OperatingPoint(5_000, 100, 50, 4_000, 2_500)), "a tenth is not its case"
+    assert found[7_900].tax == trust_tax(TIMES, OperatingPoint(5_100, 100, 50))
+    assert found[10].tax == trust_tax(TIMES, OperatingPoint(9_500, 100, 50)), "it handles all that is proposed today"
+    review = found[None]
+    assert review.tax == trust_tax(TIMES, OperatingPoint(7_000, review.review_bp, 300, 2_000, 3_000))
+
+
 def _counts(threshold_bp: int | None, options: list[GateOption]) -> tuple[int, int]:
     return next(((one.labels, one.errors) for one in options if one.threshold_bp == threshold_bp), (2_000, 12))
 
@@ -182,7 +232,11 @@ def test_negative_times_are_named() -> None:
         lambda: OperatingPoint(10_001, 0, 0),
         lambda: OperatingPoint(0, -1, 0),
         lambda: OperatingPoint(0, 0, 0.5),  # type: ignore[arg-type]
+        lambda: OperatingPoint(6_000, 0, 0, 4_001),
+        lambda: OperatingPoint(0, 0, 0, -1),
+        lambda: OperatingPoint(0, 0, 0, 0, 10_001),
         lambda: GateOption(0, 0, 1, 2),
+        lambda: GateOption(0, 0, 1, 1, 10_001),
         lambda: GateOption(0, 10_001, 1, 1),
         lambda: measured_tax(0, 1, 1, 1, 1),
         lambda: measured_tax(1, 1, 2, 1, 1),

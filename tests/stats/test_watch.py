@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from remit.canonical import canonical
 from remit.errors import BadInput
-from remit.stats.conformal import bets_on_rank, tie_number
+from remit.stats.conformal import RANK_WEIGHTS, bets_on_rank, tie_number
+from remit.stats.rank_threshold import rank_threshold
 from remit.stats.watch import Alarm, Watch, WatchPlan
 
 PLAN = WatchPlan(promise_bp=200, seed="s")
+VERIFIED = WatchPlan(promise_bp=200, seed="s", confidence_bp=200, flags_bp=100)
 
 
 def plain_statistics(plan: WatchPlan, steps: list[tuple[int | None, bool | None]]) -> dict[str, list[float]]:
@@ -40,11 +42,11 @@ def plain_statistics(plan: WatchPlan, steps: list[tuple[int | None, bool | None]
             total = 0.0
             for bet in range(len(rows[0])):
                 for begin in range(len(rows)):
-                    product_since = 1.0
+                    product_since = RANK_WEIGHTS[bet] if name == "confidence" else 1 / len(rows[0])
                     for row in rows[begin:]:
                         product_since *= row[bet]
                     total += product_since
-            result[name].append(total / len(rows[0]))
+            result[name].append(total)
     return result
 
 
@@ -132,7 +134,7 @@ def test_unevenly_drawn_outcomes_are_weighted_so_that_they_are_fair() -> None:
 def test_the_state_goes_through_json_and_goes_on_the_same(
     before: list[tuple[int | None, bool | None]], after: list[tuple[int | None, bool | None]]
 ) -> None:
-    plan = WatchPlan(300, "s", horizon=2, confidence_bp=3_000)
+    plan = WatchPlan(300, "s", horizon=2, confidence_bp=3_000, flags_bp=100)
 
     def feed(watch: Watch, steps: list[tuple[int | None, bool | None]], name: str) -> None:
         for number, (confidence, wrong) in enumerate(steps):
@@ -155,7 +157,7 @@ def run(
 ) -> list[Alarm]:
     """One life: ``count`` decisions, the first of each pair until ``at``, then the second; every fifth is reviewed."""
     drawn = random.Random(seed)
-    plan = WatchPlan(promise_bp=500, seed="s", horizon=count)
+    plan = WatchPlan(promise_bp=500, seed="s", horizon=count, confidence_bp=200, flags_bp=100)
     watch = Watch(
         plan,
         [round(10_000 * drawn.betavariate(confidences[0], 2)) for _ in range(300)],
@@ -214,8 +216,12 @@ def test_one_broken_class_among_ten_is_named() -> None:
 
 
 def test_the_thresholds_share_five_percent_over_the_horizon() -> None:
-    signals = ("confidence", "outcomes", "class", "flags")
-    assert sum(PLAN.horizon / PLAN.threshold(signal) for signal in signals) == pytest.approx(0.05)
+    for plan in (PLAN, VERIFIED):
+        assert plan.confidence_bp + plan.outcomes_bp + plan.classes_bp + plan.flags_bp == 500
+        bounds = [("outcomes", plan.outcomes_bp), ("class", plan.classes_bp), ("flags", plan.flags_bp)]
+        for signal, chance_bp in bounds[: 3 if plan.flags_bp else 2]:
+            assert plan.horizon / plan.threshold(signal) == pytest.approx(chance_bp / 10_000)
+        assert plan.threshold("confidence") == rank_threshold(plan.horizon, plan.confidence_bp)
     assert WatchPlan(200, "s", horizon=3, flags_bp=700).threshold("flags") == 43, "rounded up, never down"
 
 
@@ -232,11 +238,23 @@ def test_an_agent_that_stops_stating_its_confidence_is_a_change() -> None:
 
 
 def test_fewer_flags_and_rare_errors_raise_nothing() -> None:
-    watch = Watch(PLAN, reference_flags=[True, False] * 500)
+    watch = Watch(VERIFIED, reference_flags=[True, False] * 500)
     for number in range(2_000):
         watch.decided(str(number), 8_000, "a", False)
         watch.outcome("a", False)
     assert watch.alarms == ()
+
+
+def test_the_statistic_can_be_read_before_it_alarms() -> None:
+    watch = Watch(PLAN, [8_000] * 50)
+    for number in range(5):
+        watch.decided(str(number), 10_000 if number % 2 else 100, "a")
+    assert watch.statistic("confidence") > 0.0
+    assert watch.statistic("class", "a") == watch.statistic("outcomes") == 5.0, "one for each decision without a word"
+    assert watch.statistic("class", "b") == 0.0
+    while not watch.alarms:
+        watch.decided(str(watch.decisions), 100, "a")
+    assert watch.statistic("confidence") == float.fromhex(watch.alarms[0].statistic) >= PLAN.threshold("confidence")
 
 
 def test_a_detector_alarms_once_and_the_others_go_on() -> None:
@@ -257,6 +275,8 @@ def test_a_detector_alarms_once_and_the_others_go_on() -> None:
         {"horizon": 0},
         {"horizon": 10**10},
         {"confidence_bp": 0},
+        {"outcomes_bp": 0},
+        {"classes_bp": 0},
         {"flags_bp": -1},
         {"seed": "x" * 1_001},
         {"seed": 4},
@@ -275,6 +295,8 @@ def test_what_is_no_decision_is_refused_and_changes_nothing() -> None:
             watch.decided("k", confidence, "a")  # type: ignore[arg-type]
     with pytest.raises(BadInput):
         watch.decided("k", 5, "a", 1)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="no verifier"):
+        watch.decided("k", 5, "a", False)
     with pytest.raises(BadInput):
         watch.outcome("a", True)
     assert canonical(watch.to_json()) == before
@@ -301,6 +323,7 @@ BROKEN: list[tuple[str, Any]] = [
     ("detectors", {}),
     ("detectors", [3]),
     ("detectors", [["unknown", "", 0]]),
+    ("detectors", [["confidence", "", 0, *["0x1p0"] * 7]]),  # as it was written with seven bets
     ("detectors", [["outcomes", "", 0, "0x1p0"]]),
     ("detectors", [["outcomes", "", -1, *["0x1p0"] * 6]]),
     ("detectors", [["outcomes", "", 0, *["nan"] * 6]]),

@@ -58,16 +58,18 @@ def json_rows(
             parse = _exact  # from here on: a file with one fraction has more
             usual = _usual(lines, parse, reach, unread)
         if usual is not None:
-            part = SourceRows(columns, as_cells(usual), where, line + 1, unread=_besides(unread, mapped))
+            part = SourceRows(
+                columns, as_cells(usual), where, line + 1, unread=_besides(unread, mapped), by_record=True
+            )
         else:
-            part = _unusual(lines, line, SourceRows(columns, (), where, line + 1, unread=()), reach, unread)
+            part = _unusual(lines, line, SourceRows(columns, (), where, line + 1, by_record=True), reach, unread)
             part = replace(part, unread=_besides(unread, mapped))
             if line == 0 and 0 in part.problems and lines[0].lstrip().startswith(b"["):
                 raise Refused(f"{where}: begins with [; expected one object a line")
         line, wrong = line + len(lines), wrong + len(part.problems)
         yield part
     if not line:
-        yield SourceRows(columns or ask.columns, (), where, 1)
+        yield SourceRows(columns or ask.columns, (), where, 1, by_record=True)
     if wrong:
         notes.append(f"{where}: {wrong} lines that are no JSON object")
 

@@ -66,7 +66,7 @@ def rows_of(records: Sequence[Mapping[str, Any]], ask: TableAsk, where: str, fir
     columns = tuple(column for column, _ in places) if records else ask.columns
     rows = list(zip(*(cells for _, cells in places), strict=True)) if places else [()] * len(records)
     unread = tuple(sorted(str(key)[:200] for key in keys - heads)[:UNREAD_MAX])
-    return SourceRows(columns, as_cells(rows), where, first, unread=unread)
+    return SourceRows(columns, as_cells(rows), where, first, unread=unread, by_record=True)
 
 
 async def in_batches(

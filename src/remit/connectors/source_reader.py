@@ -61,6 +61,9 @@ class SourceRows:
     Its key cells are as read where they could be, so that the key counts as seen; the others are not to be
     believed. ``raw`` is such a row as it was written.
 
+    ``by_record`` says that the source names no columns, its records do: ``columns`` are then those that any of these
+    records has, and one that is missing may be one that they lack.
+
     ``as_of`` is when the source says that all of this was so, for an export that is dated; None: it is so now.
 
     ``where`` and ``first`` say where the first row stands (a file and its line, a table and a number); ``lines``
@@ -77,6 +80,7 @@ class SourceRows:
     unread: tuple[str, ...] = ()
     lines: Sequence[int] | None = None
     as_of: datetime | None = None
+    by_record: bool = False
 
     def position(self, index: int) -> str:
         """Return where the row at ``index`` stands, such as ``accounts.csv:17``."""

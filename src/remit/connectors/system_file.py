@@ -143,10 +143,12 @@ class Opening:
 _PASSWORD: Final = re.compile(r"://[^/@\s:$]*:[^/@\s$][^/@\s]*@")
 
 
-def secrets_written_out(document: Document) -> tuple[Finding, ...]:
-    """Find secrets that stand in the file itself. Their values are not repeated."""
+def secrets_written_out(document: Document, under: PathKey = ()) -> tuple[Finding, ...]:
+    """Find secrets that stand in the file itself, at ``under`` and below. Their values are not repeated."""
     found = []
     for path in document.places:
+        if path[: len(under)] != under:
+            continue
         at: Any = document.value
         for part in path:
             at = at[part]

@@ -49,9 +49,11 @@ def check_standard(
     """Return the id of an event that one of ``keys`` signed; ``headers`` have lower-case names.
 
     Raises:
-        BadInput: a header is missing or not of its form.
-        NotAllowed: signed too long ago, in the future, or by nobody who holds a key.
+        BadInput: a header is not of its form.
+        NotAllowed: not signed, signed too long ago, in the future, or by nobody who holds a key.
     """
+    if not headers.get("webhook-signature"):
+        raise NotAllowed("webhook-signature: missing; this source takes signed events only")
     event, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not (0 < len(event) <= ID_LENGTH_MAX and event.isascii() and event.isprintable()):
         raise BadInput(f"webhook-id: expected 1 to {ID_LENGTH_MAX} printable characters; got {len(event)} characters")
@@ -94,9 +96,11 @@ def check_github(headers: Mapping[str, str], body: bytes, keys: Iterable[bytes])
     """Return the id of an event that one of ``keys`` signed as GitHub does: the digest of its bytes.
 
     Raises:
-        BadInput: the header is missing or not of its form.
-        NotAllowed: signed by nobody who holds a key.
+        BadInput: the header is not of its form.
+        NotAllowed: not signed, or by nobody who holds a key.
     """
+    if not headers.get("x-hub-signature-256"):
+        raise NotAllowed("x-hub-signature-256: missing; this source takes signed events only")
     kind, _, shown = headers.get("x-hub-signature-256", "").partition("=")
     if kind != "sha256" or len(shown) != 64 or not shown.isascii():
         raise BadInput("x-hub-signature-256: expected sha256= and 64 hexadecimal digits")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final, Literal
 
 import orjson
@@ -107,8 +108,9 @@ class CaseRecord:
         words[speaker] = right
         if known is not None:
             self.corrected = True
-        if len(words) > 1 or self.contradicted:
             self.contradicted = any(len(set(said.values())) > 1 for _, said in self.actions.values())
+        elif not self.contradicted:
+            self.contradicted = (not right) in words.values()
         return True
 
     def finish(self, action: str, matures_seconds: int, deadline_seconds: int) -> bool:
@@ -152,14 +154,11 @@ class CaseRecord:
 
     def row(self) -> Row:
         """Return it as a row of `CASE_COLUMNS`."""
-        flags = "".join(
-            letter
-            for letter, on in (
-                ("d", self.drawn), ("a", self.alone), ("e", self.everyone), ("f", self.done), ("c", self.corrected),
-                ("p", self.probe), ("w", self.fed), ("q", self.queued), ("x", self.contradicted),
-            )
-            if on
+        on = (
+            self.drawn, self.alone, self.everyone, self.done, self.corrected, self.probe, self.fed, self.queued,
+            self.contradicted,
         )  # fmt: skip
+        flags = "".join(compress("daefcpwqx", on))
         data = [
             self.decided, self.stage, self.confidence_bp, self.threshold_bp, [self.chance_bp, self.least_bp], flags,
             {action: [moment, words] for action, (moment, words) in self.actions.items()},

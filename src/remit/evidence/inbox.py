@@ -34,7 +34,7 @@ def inbox(store: Store) -> tuple[InboxItem, ...]:
     """Return everything that waits for a person, the most urgent first; what is uncertain stands at the top."""
     uncertain = store.read(
         "select o.action, e.case_id, e.actor, o.data from open_effect o join event e on e.action = o.action "
-        "and e.step = 'begun' where o.state = 'uncertain' order by o.action"
+        "and e.step <> '' and e.step = 'begun' where o.state = 'uncertain' order by o.action"
     )
     waiting = store.read("select action, data from parked where state = 'waiting' order by due_at, action")
     items = [_uncertain(*row) for row in uncertain if orjson.loads(row[3])["found"]["then"] == "ask"]

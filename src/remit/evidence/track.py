@@ -7,13 +7,13 @@ saves reads the other's.
 
 from __future__ import annotations
 
-import gc
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from remit.evidence.case_label import CASE_COLUMNS, NEVER, SETTLED, CaseRecord, 
 from remit.evidence.drift import DriftWatch
 from remit.evidence.track_state import TrackState
 from remit.store.engine import Row, Store, Transaction
+from remit.uncollected import uncollected
 from remit.vocabulary import Event
 
 __all__ = ["TermsOf", "TrackBook"]
@@ -30,7 +31,7 @@ __all__ = ["TermsOf", "TrackBook"]
 TermsOf = Callable[[str, str, str], CaseTerms | None]
 """``terms_of(agent, version, action)``: the terms in that version's remit; None where autonomy is not earned."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SETTING: Final = "fold/track"
 _KINDS: Final = (
     "action.decided", "action.failed", "action.finished", "approval.answered", "approval.expired", "certificate.issued",
@@ -43,8 +44,9 @@ _SELECT: Final = (
 BATCH_EVENTS: Final = 5_000
 CACHED_CASES_MAX: Final = 200_000
 BACKLOG_EVENTS: Final = 50_000
-SAVE_CASES: Final = 100_000
-"""After so many changed cases they are written, whoever asks."""
+_CASE_OF: Final = itemgetter(2)
+SAVE_EVENTS: Final = 2_000_000
+"""After so many events what changed is written, whoever asks; more often would take longer than folding them again."""
 
 
 class TrackBook:
@@ -68,7 +70,7 @@ class TrackBook:
         self._probes: set[str] = set()
         self._unsettled: set[str] = set()
         """The tracks in which a case that was counted is not settled any more."""
-        self._looked = self._count = 0
+        self._looked = self._count = self._unsaved = 0
         self._based = self._recalled = False
         self._token = ""
         """Names what was written last, by whom ever, as far as this book knows; empty where nothing usable was."""
@@ -98,7 +100,7 @@ class TrackBook:
                 self._forget()
             elif size > self.reached and self._other_wrote():
                 self._load()
-            with _uncollected() if size - self.reached > BACKLOG_EVENTS else nullcontext():
+            with uncollected() if size - self.reached > BACKLOG_EVENTS else nullcontext():
                 taken = 0
                 while self.reached < size:
                     taken += self._batch(size)
@@ -113,7 +115,8 @@ class TrackBook:
             return 0
         while self._unsettled:  # not before the batch is whole: what is saved must not be ahead of `reached`
             self._recount(self._unsettled.pop())
-        if len(self._dirty) >= SAVE_CASES or self._count > CACHED_CASES_MAX:
+        self._unsaved += len(rows)
+        if self._unsaved >= SAVE_EVENTS or self._count > CACHED_CASES_MAX:
             self.save()
         return len(rows)
 
@@ -152,6 +155,7 @@ class TrackBook:
                 return
             self._token, self._based = token, True
             self._dirty.clear()
+            self._unsaved = 0
             if self._count > CACHED_CASES_MAX:
                 self._cases, self._count = {}, 0
                 for track in self.tracks.values():  # their queues would go on with records that nobody else knows
@@ -200,7 +204,7 @@ class TrackBook:
         self.tracks, self.watches, self._cases, self._dirty = {}, {}, {}, {}
         self._probes, self._unsettled = set(), set()
         self._based = False
-        self.reached = self.clock = self._looked = self._count = 0
+        self.reached = self.clock = self._looked = self._count = self._unsaved = 0
 
     # Finding.
 
@@ -233,7 +237,7 @@ class TrackBook:
 
     def _recall(self, cases: Iterable[str]) -> None:
         """Read the records of ``cases`` that are not in memory."""
-        missing = [case for case in dict.fromkeys(cases) if case not in self._cases]
+        missing = sorted(set(cases).difference(self._cases))
         found: dict[str, list[CaseRecord]] = {case: [] for case in missing}
         if missing and self._saved():
             for start in range(0, len(missing), 500):
@@ -264,7 +268,7 @@ class TrackBook:
     # Folding.
 
     def _take(self, rows: list[Row]) -> None:
-        self._recall(case for _, kind, case, _, _ in rows if case)
+        self._recall(filter(None, map(_CASE_OF, rows)))
         loads, cases = orjson.loads, self._cases
         for seq, kind, case, action, body in rows:
             event = loads(body)
@@ -449,18 +453,6 @@ class TrackBook:
         track.changed(seq, event)
         if event.kind == "stage.changed":
             self._watch(agent, version, action).begin_anew(forget=data["cause"] == "suspended")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pause the collection of cycles: a long fold makes none, and looking for them is a fifth of its time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _is_case(decision: Mapping[str, Any]) -> bool:

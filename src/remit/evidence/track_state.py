@@ -53,7 +53,9 @@ class TrackState:
         self.expires_at: str | None = None
         self.cause, self.changed_seq = "", -1
         self.best: dict[str, Any] = {}
-        """What it had last when it was certified: stage, threshold_bp, review_bp."""
+        """What it had last while it was certified: stage, threshold_bp, review_bp. Empty once it fell: what was lost is
+        nothing that another version could come back to.
+        """
         self.learn_from = self.alone_from = -1
         self.pointer = 0
         self.plan_at, self.looked_at = 0, 0
@@ -146,7 +148,7 @@ class TrackState:
         self.certificate, self.expires_at = data["certificate"], data["expires_at"]
         self.proposed, self.proposed_at = "", 0
         if self.cause in RESET_CAUSES:
-            self.learn_from, self.learn = seq, Tally()
+            self.learn_from, self.learn, self.best = seq, Tally(), {}
         if self.cause in RESET_CAUSES or self.cause == "voided":
             self.plan_at, self.looked_at, self.share_bp = 0, 0, None
 

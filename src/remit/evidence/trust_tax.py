@@ -18,12 +18,17 @@ from remit.store.engine import Store
 
 __all__ = ["PaidTax", "TaxTerms", "paid_tax"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WHOLE_BP: Final = 10_000
+_Open = list[Any]
+"""What people were asked about: agent and action, whether it was escalated, whether anybody has answered."""
 _KINDS: Final = (
     "action.decided", "approval.asked", "approval.answered", "approval.expired", "review.answered",
 )  # fmt: skip
-_COUNTS: Final = ("cases", "handled", "reviewed", "measured", "seconds", "reworks")
+_COUNTS: Final = (
+    "cases", "handled", "reviewed", "measured", "seconds", "reworks", "escalated", "escalated_answers",
+    "escalated_seen", "escalated_wrong",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,10 @@ class PaidTax:
 
     ``cases`` came; the agent ``handled`` those that it was let do or ask about; ``reviews`` were made, ``measured`` of
     them with a time, ``review_seconds`` in all (those not measured at the mean of the others), and ``reworks`` of the
-    handled ones were wrong and done by hand. ``manual_seconds`` is what all cases would have taken by hand. ``tax`` is
-    None where that is not known, or no review was ever measured. ``step`` is the next way to review less.
+    handled ones were wrong and done by hand. ``escalated`` of the handled ones were put before a person for another
+    reason than what was earned: a confidence below the threshold, a rule, a limit. ``manual_seconds`` is what all cases
+    would have taken by hand. ``tax`` is None where that is not known, or no review was ever measured. ``step`` is the
+    next way to review less.
     """
 
     agent: str
@@ -56,6 +63,7 @@ class PaidTax:
     measured: int
     review_seconds: int | None
     reworks: int
+    escalated: int
     manual_seconds: int | None
     tax: TrustTax | None
     step: TaxStep | None
@@ -95,22 +103,28 @@ def _paid(
         step = _next(counts, terms, tracks, round(seconds / reviewed) if reviewed else 0)
     return PaidTax(
         agent, action, cases, handled, reviewed, min(_WHOLE_BP, reviewed * _WHOLE_BP // handled) if handled else None,
-        measured, seconds, reworks, None if terms is None else cases * terms.manual_seconds, tax, step,
+        measured, seconds, reworks, counts["escalated"], None if terms is None else cases * terms.manual_seconds, tax,
+        step,
     )  # fmt: skip
 
 
 def _next(
     counts: Mapping[str, int], terms: TaxTerms, tracks: Sequence[TrackRecord], review_seconds: int
 ) -> TaxStep | None:
-    """The next way to spend less where the agent is let do things: reviewing less, once certified."""
-    handled, reviewed = counts["handled"], counts["reviewed"]
+    """The next way to spend less where the agent is let do things: reviewing less, once certified. What is escalated
+    for other reasons goes on being proposed.
+    """
+    cases, escalated, seen = counts["cases"], counts["escalated"], counts["escalated_seen"]
+    handled, reviewed = counts["handled"] - escalated, counts["reviewed"] - counts["escalated_answers"]
     trials, errors = sum(track.trials for track in tracks), sum(track.errors for track in tracks)
     if not handled or not tracks:
         return None
     today = OperatingPoint(
-        handled * _WHOLE_BP // counts["cases"],
+        handled * _WHOLE_BP // cases,
         min(_WHOLE_BP, reviewed * _WHOLE_BP // handled),
         errors * _WHOLE_BP // trials if trials else 0,
+        escalated * _WHOLE_BP // cases,
+        counts["escalated_wrong"] * _WHOLE_BP // seen if seen else _WHOLE_BP,
     )
     times = CaseTimes(terms.manual_seconds, review_seconds, terms.rework_seconds)
     return next_reductions(
@@ -122,41 +136,53 @@ def _next(
 def _step(state: dict[str, Any], recorded: RecordedEvent) -> None:
     event = recorded.event
     data: Mapping[str, Any] = event.data
-    waiting: dict[str, str] = state["open"]
+    waiting: dict[str, _Open] = state["open"]
     if event.kind == "action.decided":
         _decided(state, event.action, data)
     elif event.kind == "approval.asked":
-        waiting[event.action] = f"{data['agent']}/{data['name']}"
+        waiting.setdefault(event.action, [f"{data['agent']}/{data['name']}", False, False])
     elif event.kind == "review.answered":
         counts = _counts(state, f"{data['agent']}/{data['name']}")
         _timed(counts, data["seconds"])
         counts["reworks"] += data["right"] is False
     elif event.action in waiting:
-        counts = _counts(state, waiting[event.action])
+        key, escalated, seen = waiting[event.action]
+        counts = _counts(state, key)
         if event.kind == "approval.answered":
             _timed(counts, data["seconds"])
-            if data["verdict"] != "reject":
+            wrong = data["verdict"] == "reject"
+            counts["escalated_answers"] += escalated
+            counts["escalated_seen"] += escalated and not seen
+            counts["escalated_wrong"] += escalated and wrong
+            counts["reworks"] += wrong
+            if not wrong:
+                waiting[event.action] = [key, escalated, True]
                 return
-            counts["reworks"] += 1
         elif event.kind == "approval.expired":  # nobody looked: it is done by hand
             counts["handled"] -= 1
+            counts["escalated"] -= escalated
         del waiting[event.action]
 
 
 def _decided(state: dict[str, Any], action: str, data: Mapping[str, Any]) -> None:
+    decision, waiting = data["decision"], state["open"]
     if data["attempt"] != 1:
-        state["open"].pop(action, None)
+        if decision["verdict"] != "escalate":
+            waiting.pop(action, None)
         return
     if data["action"]["replaces"] is not None:  # a person changed it: the case it replaces was counted
         return
-    decision = data["decision"]
-    counts = _counts(state, f"{data['action']['agent']}/{data['action']['name']}")
-    shadow = [check["rule"] == "shadow" for check in decision["checks"] if check["verdict"] == "deny"]
+    key = f"{data['action']['agent']}/{data['action']['name']}"
+    counts = _counts(state, key)
     if decision["verdict"] != "deny":
+        escalated = any(check["verdict"] == "escalate" and check["name"] != "stage" for check in decision["checks"])
         counts["cases"] += 1
         counts["handled"] += 1
-    elif all(shadow):  # a person does it; what is denied for another reason is no case
-        counts["cases"] += 1
+        counts["escalated"] += escalated
+        if escalated:
+            waiting[action] = [key, True, False]
+    elif all(check["rule"] == "shadow" for check in decision["checks"] if check["verdict"] == "deny"):
+        counts["cases"] += 1  # a person does it; what is denied for another reason is no case
 
 
 def _timed(counts: dict[str, int], seconds: int | None) -> None:

@@ -99,13 +99,17 @@ def build_api(control: Control) -> FastAPI:
         docs_url=None, redoc_url=None,
     )  # fmt: skip
     api.state.control = control
+
+    def is_signed(source: str) -> bool:
+        return control.knowledge.takes_signed(source)
+
     api.include_router(_routes)
     api.include_router(_open_routes)
     mount_webhooks(api)
     api.add_exception_handler(RemitError, _remit_error)
     api.add_exception_handler(RequestValidationError, _bad_request)
     api.add_exception_handler(HTTPException, _no_route)
-    api.add_middleware(ApiGuard, token=make_token(control.company.state))
+    api.add_middleware(ApiGuard, token=make_token(control.company.state), is_signed=is_signed)
     return api
 
 

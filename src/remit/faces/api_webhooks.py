@@ -1,4 +1,7 @@
-"""Taking in events that systems send: one route, for whatever a source's description says its sender sends."""
+"""Taking in events that systems send: one route, for whatever a source's description says its sender sends.
+
+Where the sender signs, its signature does instead of the token (see `api_guard`); unsigned events need the token.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from remit.errors import BadInput
 from remit.faces.api_bodies import ERROR_SCHEMA, plain
+from remit.faces.api_guard import UNTOLD
 
 __all__ = ["mount_webhooks"]
 
@@ -49,11 +53,15 @@ _TAKES: Final[dict[str, Any]] = {
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"description": words, "content": {"application/json": {"schema": ERROR_SCHEMA}}}
     for status, words in (
-        (401, "no token, or another one"), (403, "not signed by who holds the secret"), (404, "no such source"),
-        (413, "a body larger than 1 MiB"), (422, "no event"), (503, "the store is away: send it again"),
+        (401, "no token, or another one, where the sender does not sign"),
+        (403, "not signed by who holds the secret, or not lately"), (404, "no such source"),
+        (408, "a body that was not sent to its end"), (413, "a body larger than 1 MiB"), (422, "no event"),
+        (503, "the store is away: send it again"),
     )
 }  # fmt: skip
 _TAKEN: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {"schema": _ANSWER}}}}
+_MEANT: Final = ("ce-", "content-", "webhook-", "x-github-", "x-hub-")
+"""How the headers begin that an event is read or believed by; proxies on the way may double others."""
 _routes = APIRouter(prefix="/v1", responses=_ERRORS, default_response_class=JSONResponse)
 
 
@@ -67,10 +75,11 @@ def receive(source: str, request: Request, raw: Annotated[bytes, Depends(_raw)])
     control: _Receiving = request.app.state.control
     headers: dict[str, str] = {}
     for name, text in request.headers.items():
-        if name in headers:
+        if name in headers and name.startswith(_MEANT):
             raise BadInput(f"header {name:.60} stands twice; send it once")
         headers[name] = text
-    peer = request.client.host if request.client is not None else ""
+    # Who shows no token counts as from elsewhere, also when the source was one that signs only a moment ago.
+    peer = request.client.host if request.client is not None and UNTOLD not in request.scope else ""
     received = control.receive(plain("source", source), headers, raw, peer=peer)
     return JSONResponse({"id": received.id, "tables": list(received.tables), "repeated": received.repeated})
 

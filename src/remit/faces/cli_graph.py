@@ -1,147 +1,27 @@
-"""Verbs to know: sources, load, graph, context, search, lineage, replay."""
+"""Verbs to know: graph, context, search, lineage, replay."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from remit.errors import BadInput, NotFound, RemitError
+from remit.errors import BadInput
 from remit.faces.cli_options import AsJson, AtMost, CompanyFolder
-from remit.faces.terminal import count, moment, progress, say, say_json, short, table, warn
+from remit.faces.terminal import age, count, moment, progress, say, say_json, short, table, warn
 
 if TYPE_CHECKING:
     from remit.app import Control
-    from remit.app_knowledge import TableState
 
-__all__ = ["age", "context", "graph", "lineage", "load", "replay", "search", "sources"]
+__all__ = ["context", "graph", "lineage", "replay", "search"]
 
 Entity = Annotated[str, Parameter(help="TYPE/KEY, SOURCE.TABLE/KEY, or e and a number.")]
 Agent = Annotated[str, Parameter(name="--agent", help="As this agent may see it; everything when not given.")]
-
-
-def age(seconds: int | None) -> str:
-    """Return a length of time in the largest unit that fits it at least twice."""
-    if seconds is None:
-        return "-"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if abs(seconds) >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
-
-
-def sources(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
-    """List the tables of all sources, how old and how whole they are."""
-    from remit.app import open_company
-
-    with open_company(company, "sources", report=warn) as control:
-        states = control.knowledge.source_states()
-    if as_json:
-        say_json([_state_json(state) for state in states])
-    elif states:
-        header = ("table", "kind", "department", "entity", "last load", "age", "target", "records", "held back")
-        table(header, [_state_row(state) for state in states], header[5:])
-    else:
-        say("no source is described; write one: sources/NAME.yaml")
-    return 0
-
-
-def _state_json(state: TableState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in state.__dataclass_fields__}
-
-
-def _state_row(state: TableState) -> tuple[str, ...]:
-    late = " stale" if state.stale else ""
-    return (
-        state.dataset, state.kind, state.department, state.type, state.last, age(state.age_seconds) + late,
-        age(state.fresh_seconds), count(state.records), count(state.held),
-    )  # fmt: skip
-
-
-def load(
-    names: Annotated[tuple[str, ...], Parameter(help="SOURCE or SOURCE.TABLE; all when none is given.")] = (),
-    /,
-    *,
-    company: CompanyFolder = Path(),
-    as_json: AsJson = False,
-    mode: Annotated[
-        Literal["auto", "full", "incremental", "events"], Parameter(help="How; by the description when auto.")
-    ] = "auto",
-    openlineage: Annotated[Path | None, Parameter(help="Also write OpenLineage events to this file.")] = None,
-) -> int:
-    """Load sources: what changed becomes facts, what breaks its contract is held back. 1 when a load failed."""
-    from remit.app import open_company
-
-    reports: list[Any] = []
-    with open_company(company, "load", report=warn) as control:
-        _ = control.desk  # takes the descriptions into use as they are now
-        for source, one in _wanted(control, names):
-            with progress(f"{source}.{one}", "rows") as tell:
-                reports.append(_load(control, source, one, mode, _reading(tell), openlineage))
-            if not as_json:
-                _say_load(reports[-1])
-    if as_json:
-        say_json(reports)
-    return 1 if any(report["state"] != "ok" for report in reports) else 0
-
-
-def _wanted(control: Control, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    described = control.knowledge.sources()
-    chosen = []
-    for name in names or tuple(sorted(described)):
-        source, _, one = name.partition(".")
-        tables = control.knowledge.source(source).tables
-        if one and one not in tables:
-            raise NotFound(f"table: got {name!r:.80}, {source} has {', '.join(tables)}")
-        chosen += [(source, item) for item in ([one] if one else tables)]
-    return chosen
-
-
-def _reading(tell: Callable[[int], None]) -> Callable[[Mapping[str, int]], None]:
-    return lambda counts: tell(counts.get("read", 0))
-
-
-def _load(
-    control: Control,
-    source: str,
-    one: str,
-    mode: Any,
-    tell: Callable[[Mapping[str, int]], None],
-    openlineage: Path | None,
-) -> dict[str, Any]:
-    try:
-        report = control.knowledge.load(source, one, mode, tell)
-    except RemitError as error:  # the others may still be loaded
-        return {"dataset": f"{source}.{one}", "load": None, "state": "refused", "problem": str(error)}
-    if openlineage is not None:
-        with openlineage.open("a", encoding="utf-8") as file:
-            for event in control.knowledge.openlineage(source, report):
-                file.write(json.dumps(event) + "\n")
-    return {
-        "dataset": report.dataset, "load": report.load, "mode": report.mode, "state": report.state,
-        "counts": dict(report.counts), "milliseconds": int(report.seconds * 1000), "cursor": report.cursor,
-        "problem": report.problem, "notes": list(report.notes), "drift": [dict(item) for item in report.drift],
-    }  # fmt: skip
-
-
-def _say_load(report: Mapping[str, Any]) -> None:
-    counts = report.get("counts", {})
-    told = ", ".join(
-        f"{counts[name]:,} {name}" for name in ("read", "new", "changed", "closed", "bad") if counts.get(name)
-    )
-    say(f"{report['dataset']:<28} {report['state']:<8} {told or 'nothing new'}")
-    for note in report.get("notes", ()):
-        say(f"  {note}", "dim")
-    for item in report.get("drift", ()):
-        say("  drift: " + ", ".join(f"{key} {value}" for key, value in item.items()), "yellow")
-    if report["problem"]:
-        say(f"  {report['problem']}", "bold red")
 
 
 def graph(
@@ -223,12 +103,15 @@ def search(
     as_json: AsJson = False,
     agent: Agent = "",
     limit: AtMost = 20,
+    near: Annotated[
+        bool, Parameter(help="By meaning: also what shares no word with it. Needs the extra embed.", negative="")
+    ] = False,
 ) -> int:
     """Find facts by their words, as an agent may see them."""
     from remit.app import open_company
 
     with open_company(company, "search", report=warn) as control:
-        found = control.knowledge.search(agent, text, min(limit, 100))
+        found = control.knowledge.search(agent, text, min(limit, 100), near=near)
     data = found.as_json()
     if as_json:
         say_json(data)

@@ -17,7 +17,7 @@ from remit.faces.terminal import count, progress, say, say_json, table, warn
 if TYPE_CHECKING:
     from remit.app import Control
 
-__all__ = ["cliff", "resolve"]
+__all__ = ["cliff", "propose_merges", "resolve"]
 
 
 def resolve(
@@ -46,7 +46,7 @@ def resolve(
         for name in types or _types(control):
             with progress(f"resolving {name}", "records"):
                 found = control.knowledge.resolve(name)
-            results.append((found, _proposed(control, propose, found)))
+            results.append((found, propose_merges(control, propose, found)))
     if as_json:
         say_json([{**asdict(found), "proposed": asked} for found, asked in results])
         return 0
@@ -73,7 +73,8 @@ def _types(control: Control) -> list[str]:
     return sorted(matched)
 
 
-def _proposed(control: Control, agent: str, found: Any) -> int:
+def propose_merges(control: Control, agent: str, found: Any) -> int:
+    """Ask about the doubtful pairs that were ``found``, as ``agent``; return how many, none without an agent."""
     if not agent:
         return 0
     asked = 0

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from remit.vocabulary import Json
 
-__all__ = ["clean", "count", "moment", "progress", "say", "say_json", "short", "table", "warn"]
+__all__ = ["age", "clean", "count", "moment", "progress", "say", "say_json", "short", "table", "warn"]
 
 DIGEST_DIGITS: Final = 12
 SHOWN_EVERY_SECONDS: Final = 0.1
@@ -119,3 +119,13 @@ def progress(doing: str, noun: str = "events") -> Iterator[Callable[[int], None]
         if live:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+def age(seconds: int | None) -> str:
+    """Return a length of time in the largest unit that fits it at least twice."""
+    if seconds is None:
+        return "-"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -16,7 +16,7 @@ from remit.gate.condition import Bindings, fold
 from remit.gate.policy_rule import PolicyRule
 from remit.manifest.grant import Manifest
 
-__all__ = ["cells_of", "dead_rules"]
+__all__ = ["can_permit", "cells_of", "dead_rules"]
 
 _Reach = Mapping[str, frozenset[int]]
 
@@ -45,6 +45,11 @@ def dead_rules(rules: Sequence[PolicyRule], cells: Sequence[Bindings]) -> list[F
             what = "never fires: its condition is always false"
             found.append(rule.finding(what, "correct it, or remove it", "warning"))
     return found + _shadowed(rules, cells, reach) + _doubled(rules)
+
+
+def can_permit(rules: Iterable[PolicyRule], cell: Bindings) -> bool:
+    """Whether any rule permits any request of ``cell``."""
+    return any(rule.effect == "permit" and _in_scope(rule, cell) and _fires(rule, cell) is not False for rule in rules)
 
 
 def _in_scope(rule: PolicyRule, cell: Bindings) -> bool:

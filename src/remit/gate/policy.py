@@ -10,7 +10,7 @@ from remit.errors import BadInput, BadPolicy, Finding
 from remit.gate.cedar import schema_problems
 from remit.gate.cedar_schema import action_context, cedar_schema
 from remit.gate.cedar_text import split_statements
-from remit.gate.dead_rules import cells_of, dead_rules
+from remit.gate.dead_rules import can_permit, cells_of, dead_rules
 from remit.gate.policy_rule import PolicyRule, read_rule
 from remit.gate.policy_slice import PolicySlice, slice_for
 from remit.manifest.grant import Manifest
@@ -80,6 +80,11 @@ class Rules:
             found.append(Finding(SCHEMA_FILE, 0, 0, f"not a recorded schema: {error}"))
         _refuse_errors(found)
         return cls(rules, schema, texts)
+
+    def can_permit(self, manifest: Manifest, action: str) -> bool:
+        """Whether any rule permits ``action`` to the agent of ``manifest`` in any case at all."""
+        cells = cells_of([manifest], self._schema)
+        return any(can_permit(self.rules, cell) for cell in cells if cell.action == action)
 
     def slice(self, action: str) -> PolicySlice | None:
         """The rules that can speak on ``action``, ready to be asked; None when there are none."""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -27,10 +27,12 @@ __all__ = [
     "block_rows",
     "current_matcher",
     "fact_text",
-    "index_record",
+    "index_records",
     "match_one",
     "resolution_case",
     "rule_numbers",
+    "sharing_keys",
+    "values_of",
 ]
 
 RULES_SPACE: Final = 32
@@ -50,10 +52,16 @@ class Candidate:
 
 
 class Matcher:
-    """A model made ready: compiled, with the secret that its keys and frequencies are hashed under."""
+    """A model made ready: compiled, with the secret that its keys and frequencies are hashed under.
 
-    def __init__(self, type_name: str, model: PairModel, secret: bytes):
-        self.type_name, self.model, self.secret = type_name, model, secret
+    ``single`` are the data sets that hold each thing once, None where that was not recorded; ``as_of`` is the ledger's
+    size when the records were read that it was trained on.
+    """
+
+    def __init__(
+        self, type_name: str, model: PairModel, secret: bytes, single: frozenset[str] | None = None, as_of: int = 0
+    ):
+        self.type_name, self.model, self.secret, self.single, self.as_of = type_name, model, secret, single, as_of
         self.digest = model_digest(model)
         self.numbers = rule_numbers(self.digest, len(model.rules))
         self.score = model.scorer(secret)
@@ -100,7 +108,9 @@ def current_matcher(store: Store, type_name: str) -> Matcher | None:
         secret = read_pepper(reader) or b""
     if not rows:
         return None
-    return Matcher(type_name, read_model(str(RecordedEvent.read(*rows[0]).event.data["text"])), secret)
+    data: Mapping[str, Any] = RecordedEvent.read(*rows[0]).event.data
+    single = frozenset(data["single"]) if "single" in data else None
+    return Matcher(type_name, read_model(data["text"]), secret, single, data.get("as_of", rows[0][0]))
 
 
 def resolution_case(type_name: str) -> str:
@@ -113,12 +123,16 @@ def block_rows(matcher: Matcher, records: Iterable[tuple[int, Prepared]]) -> lis
     return [(number, key, rid) for rid, prepared in records for number, key in matcher.keys(prepared)]
 
 
-def index_record(store: Store, matcher: Matcher, rid: int, row: Mapping[str, str | None]) -> None:
-    """Put a record under its keys, so that later ones find it. Keys that it had before may stay: they do no harm."""
-    rows = block_rows(matcher, [(rid, matcher.model.prepare(row))])
+def index_records(store: Store, matcher: Matcher, rows: Mapping[int, Mapping[str, str | None]]) -> None:
+    """Put records under their keys, so that later ones find them; ``rows`` is what they say, by number.
+
+    Keys that they had before may stay: they do no harm. Who was erased gets none.
+    """
+    prepared = {rid: matcher.model.prepare(row) for rid, row in rows.items()}
     with store.transaction() as transaction:
-        for cells in rows:
-            transaction.execute("insert into blocking (rule, key, rid) values (?, ?, ?) on conflict do nothing", cells)
+        erased = {rid for (rid,) in transaction.fetch_in("record", "rid", "rid", list(prepared), "salt is null")}
+        keyed = block_rows(matcher, ((rid, one) for rid, one in prepared.items() if rid not in erased))
+        transaction.upsert_many("blocking", "rule,key,rid", "rule,key,rid", keyed)
 
 
 def match_one(
@@ -133,8 +147,8 @@ def match_one(
     if not keys:
         return ()
     with store.snapshot() as reader:
-        rids = [rid for rid in _sharing(reader, keys) if rid != but][:CANDIDATES_MAX]
-        others = _values(reader, matcher, rids)
+        rids = [rid for rid in sharing_keys(reader, keys) if rid != but][:CANDIDATES_MAX]
+        others = values_of(reader, matcher, rids)
     found = []
     for rid, values in others.items():
         scored = matcher.score(prepared, matcher.model.prepare(values))
@@ -144,8 +158,10 @@ def match_one(
     return tuple(sorted(found, key=lambda one: (-one.probability_bp, one.rid)))
 
 
-def _sharing(reader: Reader, keys: Sequence[tuple[int, str]]) -> list[int]:
-    """Who shares keys, most keys first."""
+def sharing_keys(reader: Reader, keys: Sequence[tuple[int, str]]) -> list[int]:
+    """Return the records that share ``keys``, those with most of them first."""
+    if not keys:
+        return []
     one = "select rid from (select rid from blocking where rule = ? and key = ? order by rid limit ?) as k"
     statement = " union all ".join(f"{one}{number}" for number in range(len(keys)))
     parameters = [value for number, key in keys for value in (number, key, PER_KEY_MAX)]
@@ -153,7 +169,8 @@ def _sharing(reader: Reader, keys: Sequence[tuple[int, str]]) -> list[int]:
     return sorted(shared, key=lambda rid: (-shared[rid], rid))
 
 
-def _values(reader: Reader, matcher: Matcher, rids: Sequence[int]) -> dict[int, dict[str, str | None]]:
+def values_of(reader: Reader, matcher: Matcher, rids: Sequence[int]) -> dict[int, dict[str, str | None]]:
+    """Return what records say now in the model's columns; those that say nothing are left out."""
     names = reader.fetch("select pid, name from property where type = ?", (matcher.type_name,))
     wanted = {column.name for column in matcher.model.columns}
     pids = {pid: name for pid, name in names if name in wanted}

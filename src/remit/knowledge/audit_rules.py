@@ -17,9 +17,10 @@ from typing import Final, Literal
 from remit.connectors.source_reader import SourceRows
 from remit.knowledge.audit_scratch import AuditScratch
 from remit.knowledge.cell_kinds import cell_text, is_missing, moment_seconds
-from remit.knowledge.contract import Checked, Contract, is_personal
+from remit.knowledge.contract import Checked, Contract
 from remit.knowledge.depends import Dependency, deciding_columns
 from remit.knowledge.source_file import TableSpec
+from remit.knowledge.value_rule import is_personal
 
 __all__ = [
     "AGE_LIMITS",
@@ -224,7 +225,7 @@ class RowRules:
         batch: SourceRows,
         index: int,
         flags: list[tuple[int, int, int, str]],
-    ) -> tuple[str, list[str | None]] | None:
+    ) -> tuple[str, Sequence[str | None]] | None:
         checked = self.contract.check(row)
         wrong: list[tuple[str, str, str]] = []
         if isinstance(checked, Checked):
@@ -244,7 +245,7 @@ class RowRules:
             self._age(_cell(row, raw_at[str(self.table.observed)]))
         return checked.key, self._kept_cells(row, raw_at, values, links, bad)
 
-    def _count(self, values: list[str | None], links: list[str | None], bad: set[str]) -> None:
+    def _count(self, values: Sequence[str | None], links: Sequence[str | None], bad: set[str]) -> None:
         for place, column in self._fact_at:
             value = values[place]
             if value is None:
@@ -266,10 +267,10 @@ class RowRules:
         self,
         row: Sequence[object],
         raw_at: Mapping[str, int],
-        values: list[str | None],
-        links: list[str | None],
+        values: Sequence[str | None],
+        links: Sequence[str | None],
         bad: set[str],
-    ) -> list[str | None]:
+    ) -> Sequence[str | None]:
         known: dict[str, str | None] = {}
         for link, key in zip(self.table.links, links, strict=True):
             known[link.column] = key

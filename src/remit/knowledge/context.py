@@ -199,8 +199,8 @@ def _told(walk: _Walk, view: View, recorded: Set[int]) -> Context:
     facts = [fact for _, some in walk.entities.values() for fact in some]
     against = contradicted_facts(walk.fetched, recorded)
     ends = {rid for row in walk.links.values() for rid in (row.near, row.far)} | {near for near, _ in walk.cut_links}
-    standings = Standings(walk.query, facts, ask.now, ends)
-    properties = walk.query.properties({fact.pid for fact in facts} | {row.pid for row in walk.links.values()})
+    standings = Standings(walk.query, facts, ask.now, ends, (row.pid for row in walk.links.values()))
+    properties = standings.properties
     # An entity is called by its first visible record, so that what it was merged with out of sight does not show.
     called = {eid: f"e{some[0].rid}" for eid, (_, some) in walk.entities.items()}
     told = FactsTold(facts, standings, against, called, properties, view)

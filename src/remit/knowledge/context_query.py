@@ -21,7 +21,7 @@ import orjson
 from remit.errors import BadInput
 from remit.store.engine import Dialect, Reader, Row
 
-__all__ = ["FactRow", "GraphQuery", "LinkRow", "LoadRow", "RecordRow", "View", "open_view"]
+__all__ = ["FactRow", "GraphQuery", "LinkRow", "LoadRow", "RecordRow", "Surroundings", "View", "open_view"]
 
 _LIST: Final = {
     "sqlite": ("in (select value from json_each(?))", "json_each(?)", "in (select value from json_each(?))"),
@@ -95,6 +95,22 @@ class LoadRow(NamedTuple):
     by_observed: bool
 
 
+class Surroundings(NamedTuple):
+    """Records, data sets with the number of the last whole load known then (-1 is none), loads, and type and name of
+    properties, each by its number.
+    """
+
+    records: Mapping[int, RecordRow]
+    datasets: Mapping[int, tuple[str, int]]
+    loads: Mapping[int, LoadRow]
+    properties: Mapping[int, tuple[str, str]]
+
+
+def _load_row(row: Row) -> LoadRow:
+    number, started, fresh_seconds, trust, data = row
+    return LoadRow(number, started, fresh_seconds, trust, orjson.loads(data).get("by_observed") is True)
+
+
 def open_view(reader: Reader, scopes: Iterable[str], as_of: int, valid_at: int) -> View:
     """Say what may be looked at by one who may see ``scopes``.
 
@@ -118,6 +134,10 @@ _FACT: Final = (
     "select m.eid, f.rid, f.pid, f.tx_from, f.fid, f.value, f.valid_from, f.valid_to, f.observed, f.load, f.sc, "
     "f.flags, f.vh "
 )
+_LAST_WHOLE: Final = (
+    "select k.load from load k where k.did = d.did and k.state = 'ok' and k.tx < :as_of order by k.tx desc limit 1"
+)
+_OF_RECORDS: Final = "d.did in (select r.did from record r where r.rid in :rids*)"
 _NAMED: Final = "{0}.pid in (select q.pid from property q where q.name = :name)"
 
 
@@ -176,9 +196,11 @@ def _templates(dialect: Dialect) -> Mapping[str, str]:
         "records": "select r.rid, r.did, r.skey, r.kh, case when exists (select 1 from quarantine q "
         + f"where q.did = r.did and q.skey = r.skey and {_seen('q')}) then 1 else 0 end "
         + "from record r where r.rid in :rids*",
-        "datasets": "select d.did, d.name, (select k.load from load k where k.did = d.did and k.state = 'ok' "
-        + "and k.tx < :as_of order by k.tx desc limit 1) from dataset d where d.did in :dids*",
+        "datasets": f"select d.did, d.name, ({_LAST_WHOLE}) from dataset d where {_OF_RECORDS}",
+        "properties": "select p.pid, p.type, p.name from property p where p.pid in :pids*",
         "loads": "select l.load, l.started, l.fresh_seconds, l.trust, l.data from load l where l.load in :loads*",
+        "loads, and last": "select l.load, l.started, l.fresh_seconds, l.trust, l.data from load l where l.load in "
+        + f"(select n.value from :loads* n(value) union all select ({_LAST_WHOLE}) from dataset d where {_OF_RECORDS})",
         "matching": "select t.fid, sum(case when substr(t.term, 1, 1) = '~' then 1 else 1000 end) as score, "
         + f"max(t.size) as size from search_term t then join fact f on f.fid = t.fid and {_holds('f')} "
         + "where t.term in :terms** group by t.fid, f.observed having "
@@ -228,11 +250,15 @@ class GraphQuery:
         return orjson.dumps(list(items)).decode() if self._reader.dialect == "sqlite" else list(items)
 
     def _fetch(self, template: str, /, **given: object) -> list[Row]:
+        return self._reader.fetch(*self._asked(template, given))
+
+    def _asked(self, template: str, given: Mapping[str, object]) -> tuple[str, list[object]]:
+        """The statement of a template, and its parameters."""
         statement, names, lists = _statement(self._reader.dialect, template)
         values = dict(self._fixed)
         for key, value in given.items():
             values[key] = self._list(value) if key in lists else value  # type: ignore[arg-type]
-        return self._reader.fetch(statement, [values[key] for key in names])
+        return statement, [values[key] for key in names]
 
     def _facts(self, template: str, /, **given: object) -> list[FactRow]:
         return sorted(map(FactRow._make, self._fetch(template, **given)), key=_BY_RECORD)
@@ -282,28 +308,21 @@ class GraphQuery:
         """The records of the entities ``eids``, whether they are visible or not, in order."""
         return sorted(row[0] for row in self._fetch("members", eids=eids)) if eids else []
 
-    def records(self, rids: Iterable[int]) -> dict[int, RecordRow]:
-        """The records ``rids`` by number."""
-        rows = self._fetch("records", rids=sorted(rids))
-        return {row[0]: RecordRow(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) for row in rows}
-
-    def properties(self, pids: Iterable[int]) -> dict[int, tuple[str, str]]:
-        """Type and name of the properties ``pids``, of facts and of links."""
-        rows = self._reader.fetch_in("property", "pid,type,name", "pid", sorted(set(pids)))
-        return {pid: (kind, name) for pid, kind, name in rows}
-
-    def datasets(self, dids: Iterable[int]) -> dict[int, tuple[str, int]]:
-        """Name, and number of the last whole load known then (-1 is none), of each data set."""
-        rows = self._fetch("datasets", dids=sorted(dids))
-        return {row[0]: (row[1], -1 if row[2] is None else row[2]) for row in rows}
+    def surroundings(self, rids: Iterable[int], loads: Iterable[int], pids: Iterable[int]) -> Surroundings:
+        """What there is to say of facts besides what they say: of the records ``rids``, of ``loads`` and ``pids``."""
+        given = {"rids": sorted(rids), "loads": sorted(loads), "pids": sorted(pids)}
+        names = ("records", "datasets", "loads, and last", "properties")
+        records, datasets, found, properties = self._reader.fetch_together([self._asked(name, given) for name in names])
+        return Surroundings(
+            {row[0]: RecordRow(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) for row in records},
+            {row[0]: (row[1], -1 if row[2] is None else row[2]) for row in datasets},
+            {row[0]: _load_row(row) for row in found},
+            {pid: (kind, name) for pid, kind, name in properties},
+        )
 
     def loads(self, numbers: Iterable[int]) -> dict[int, LoadRow]:
         """The loads ``numbers``."""
-        found = {}
-        for number, started, fresh_seconds, trust, data in self._fetch("loads", loads=sorted(numbers)):
-            by_observed = orjson.loads(data).get("by_observed") is True
-            found[number] = LoadRow(number, started, fresh_seconds, trust, by_observed)
-        return found
+        return {row[0]: _load_row(row) for row in self._fetch("loads", loads=sorted(numbers))}
 
     def last_whole(self, dataset: str) -> LoadRow | None:
         """The last load that read all of ``dataset``, as known then; change events are never all."""

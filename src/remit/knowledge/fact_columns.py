@@ -74,8 +74,15 @@ class FactColumns:
         rows = transaction.fetch_in(self.table, self.number, self.owner, rids, f"tx_to = {OPEN}")
         self.closed += [number for (number,) in rows]
 
-    def add_all(self, rid: int, values: Sequence[str | int | None], said: Said, salt: bytes) -> None:
-        """Write what a row says of a record of which nothing is known."""
+    def add_all(
+        self,
+        rid: int,
+        values: Sequence[str | int | None],
+        said: Said,
+        salt: bytes,
+        commitments: Sequence[bytes] | None = None,
+    ) -> None:
+        """Write what a row says of a record of which nothing is known; ``commitments`` where they were worked out."""
         pids, scopes = self.pids, self.scopes
         if not pids:
             return
@@ -93,7 +100,7 @@ class FactColumns:
         self.sc += scopes
         self.flags += [said.flags] * count
         if self.table == "fact":
-            self.vh += value_commitments(salt, values)  # type: ignore[arg-type]
+            self.vh += value_commitments(salt, values) if commitments is None else commitments  # type: ignore[arg-type]
 
     def compare(
         self, rid: int, values: Sequence[str | int | None], said: Said, absent: frozenset[int], salt: bytes

@@ -37,21 +37,34 @@ class FactStanding(NamedTuple):
 
 
 class Standings:
-    """Works out how facts stood, having read once what it takes for all of them; ``records`` are named as well."""
+    """Works out how facts stood, having read once what it takes for all of them; ``records`` are named as well.
 
-    def __init__(self, query: GraphQuery, facts: Sequence[FactRow], now: int, records: Iterable[int] = ()):
+    ``properties`` gives type and name of the properties of the facts, and of those asked for by ``pids``.
+    """
+
+    def __init__(
+        self,
+        query: GraphQuery,
+        facts: Sequence[FactRow],
+        now: int,
+        records: Iterable[int] = (),
+        pids: Iterable[int] = (),
+    ):
         self._now = now
-        self._records = query.records({fact.rid for fact in facts} | set(records))
-        self._datasets = query.datasets({record.did for record in self._records.values()})
+        around = query.surroundings(
+            {fact.rid for fact in facts} | set(records),
+            {fact.load for fact in facts},
+            {fact.pid for fact in facts} | set(pids),
+        )
+        self.properties = around.properties
+        self._records, self._datasets = around.records, around.datasets
         self._names = {rid: f"{self._datasets[row.did][0]}/{row.skey}" for rid, row in self._records.items()}
         # Loads of one data set follow each other: the later of the two was the last to see a fact as it is.
-        seen = {(fact.rid, fact.load) for fact in facts}
-        numbers = {(rid, load): max(load, self._datasets[self._records[rid].did][1]) for rid, load in seen}
-        loads = query.loads(set(numbers.values()))
-        self._seen = {
-            place: (self._records[place[0]], self._datasets[self._records[place[0]].did][0], loads[number])
-            for place, number in numbers.items()
-        }
+        self._seen = {}
+        for rid, number in {(fact.rid, fact.load) for fact in facts}:
+            record = self._records[rid]
+            dataset, last = self._datasets[record.did]
+            self._seen[rid, number] = (record, dataset, around.loads[max(number, last)])
         self._flags: dict[tuple[int, bool, bool, bool], tuple[str, ...]] = {}
 
     def of(self, fact: FactRow, contradicted: bool) -> FactStanding:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from remit.canonical import INTEGER_MAX
 from remit.knowledge.commitment import erased_name, key_commitment, value_commitment
 from remit.knowledge.receipt import all_receipts, replay_event
@@ -23,6 +25,9 @@ __all__ = ["KnowledgeReport", "check_graph", "check_knowledge"]
 
 _ROOTED: Final = ("source.batch", "quarantine.moved", "knowledge.erased")
 _MOVED: Final = ("entity.merged", "entity.split")
+_IN_DATA: Final = ("by_observed", "counts", "drift", "notes", "problem", "batches")
+"""What a load's row says within its ``data``, and its event by itself."""
+_NOTHING: Final = object()
 _EVERY: Final = 1_000
 PROBLEMS_MAX: Final = 1_000
 
@@ -144,12 +149,14 @@ class _Check:
     def loads(self) -> None:
         """Each load that ended against the event of its end, in all that both say."""
         names = TABLES["load"].split(",")
+        datasets: dict[int, str] = dict(self.reader.fetch("select did, name from dataset"))
         ended = {recorded.seq: recorded.event.data for recorded in all_events(self.reader, ("source.loaded",))}
         rows = self.reader.stream(f"select {TABLES['load']} from load where state <> 'running' order by load")  # noqa: S608
         for row in rows:
             cells = dict(zip(names, row, strict=True))
             said: Mapping[str, Any] | None = ended.pop(cells["tx"], None)
-            if said is None or any(said[name] != cells[name] for name in names if name in said and name != "data"):
+            kept = _told(cells, datasets.get(cells["did"], ""))
+            if said is None or any(said[name] != kept[name] for name in kept if name in said):
                 self.problems.append(f"load {cells['load']}: its end is not what an event says")
         self.problems += [f"the load that event {seq} ended is gone" for seq in sorted(ended)]
 
@@ -173,6 +180,18 @@ def _holds(value: str | None, vh: bytes, salt: bytes | None) -> bool:
     if salt is None or value is None:
         return salt is None and value is None
     return value_commitment(bytes(salt), value) == vh
+
+
+def _told(cells: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """What the row of a load says, under the names that its event says it by."""
+    try:
+        data = orjson.loads(cells["data"])
+    except orjson.JSONDecodeError:
+        data = None
+    # What is no object says nothing that an event could agree with.
+    inner = data if isinstance(data, dict) else dict.fromkeys(_IN_DATA, _NOTHING)
+    told = {name: inner.get(name, _NOTHING) for name in _IN_DATA}
+    return {**told, **{name: cell for name, cell in cells.items() if name != "data"}, "dataset": dataset}
 
 
 def _grouped(rows: Any) -> Iterator[tuple[int, list[Row]]]:

@@ -178,6 +178,7 @@ def _bury_dead(transaction: Transaction, seq: int, store: Store, plan: LoadPlan)
         said: dict[str, Json] = {
             "dataset": plan.dataset, "load": load, "mode": mode, "state": "failed", "problem": problem,
             "started": started, "ended": ended, "fresh_seconds": fresh, "trust": trust, "spec": spec,
+            "by_observed": data["by_observed"],
         }  # fmt: skip
         events.append(Event("source.loaded", f"source:{plan.dataset.partition('.')[0]}", said))
     return events

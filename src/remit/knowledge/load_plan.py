@@ -8,15 +8,37 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from remit.errors import BadInput
+from remit.knowledge.commitment import key_commitment, value_commitments
 from remit.knowledge.contract import Broken, Checked
 from remit.knowledge.names import number_dataset, number_properties, number_scopes
 from remit.knowledge.source_file import SourceFile, TableSpec
 from remit.store.engine import Transaction
 
-__all__ = ["AHEAD_SECONDS_MAX", "LoadPlan", "TakenRow", "plan_load", "row_hash", "table_fingerprint"]
+__all__ = [
+    "AHEAD_SECONDS_MAX",
+    "LoadPlan",
+    "NewRecord",
+    "TakenRow",
+    "new_record",
+    "plan_load",
+    "row_hash",
+    "table_fingerprint",
+]
 
 AHEAD_SECONDS_MAX: Final = 300
 """How far after the beginning of the load a row may say it was observed without being flagged."""
+
+
+class NewRecord(NamedTuple):
+    """What is kept of a record if it is new, worked out before anything is locked: it is a third of the work.
+
+    ``row_hashed`` is its first ``version.hash``; ``commitments`` are those of its values that are not missing.
+    """
+
+    salt: bytes
+    kh: bytes
+    row_hashed: bytes
+    commitments: list[bytes]
 
 
 class TakenRow(NamedTuple):
@@ -25,7 +47,7 @@ class TakenRow(NamedTuple):
     ``checked`` is what is kept of it, None when it broke a rule (``broken`` says which) or is gone (``gone``: a change
     event or tombstone; then ``moment`` is when, if it says so). ``data`` and ``fingerprint`` are what `row_hash`
     takes. ``absent`` are the places of facts and links whose column the source did not have. ``raw`` is the row as it
-    came, where it may have to be held back.
+    came, where it may have to be held back. ``new`` is there where most likely nothing is known of the record.
     """
 
     key: str
@@ -39,6 +61,7 @@ class TakenRow(NamedTuple):
     gone: bool = False
     moment: int | None = None
     flags: int = 0
+    new: NewRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,17 @@ class LoadPlan:
     random: Callable[[int], bytes]
     events: bool = False
     anew: bool = True
+
+
+def new_record(salt: bytes, checked: Checked, data: bytes, fingerprint: bytes) -> NewRecord:
+    """Return what a record that is not known is kept under."""
+    values = [value for value in checked.values if value is not None]
+    return NewRecord(
+        salt,
+        key_commitment(salt, checked.key),
+        row_hash(salt, data, fingerprint),
+        value_commitments(salt, values),
+    )
 
 
 def row_hash(salt: bytes, data: bytes, fingerprint: bytes) -> bytes:

@@ -14,8 +14,9 @@ from remit.canonical import INTEGER_MAX, canonical_sound
 from remit.connectors.source_reader import SourceRows
 from remit.errors import BadInput, Refused
 from remit.knowledge.cell_kinds import cell_text, moment_seconds
-from remit.knowledge.contract import Broken, Contract
-from remit.knowledge.load_plan import TakenRow
+from remit.knowledge.commitment import draw_salts
+from remit.knowledge.contract import Broken, Checked, Contract
+from remit.knowledge.load_plan import TakenRow, new_record
 from remit.knowledge.recordable import recordable
 from remit.knowledge.source_file import TableSpec
 from remit.knowledge.timeline import OPEN
@@ -29,9 +30,12 @@ RAW_BYTES_MAX: Final = 16_384
 _CELL_LENGTH_MAX: Final = 1_000
 POSITION_LENGTH_MAX: Final = 300
 _SALT: Final = 16
-_CURRENT: Final = (
-    "select r.rid, r.skey, r.salt, v.hash from record r join version v on v.rid = r.rid where r.did = ? and v.tx_to = ?"
-)
+_OF_CURRENT: Final = "from record r join version v on v.rid = r.rid where r.did = ? and v.tx_to = ?"
+_CURRENT: Final = f"select r.rid, r.skey {_OF_CURRENT}"
+_CURRENT_HASHES: Final = {
+    "sqlite": f"select r.skey, cast(r.salt || v.hash as blob) {_OF_CURRENT}",
+    "postgresql": f"select r.skey, r.salt || v.hash {_OF_CURRENT}",
+}
 
 
 class KnownRows:
@@ -49,9 +53,7 @@ class KnownRows:
             held = reader.fetch("select distinct skey from quarantine where did = ? and tx_to = ?", (did, OPEN))
             self._held = {key for (key,) in held}
             if reader.fetch("select count(*) from record where did = ?", (did,))[0][0] <= KNOWN_ROWS_MAX:
-                self._rows = {
-                    skey: salt + row_hashed for _, skey, salt, row_hashed in reader.stream(_CURRENT, (did, OPEN))
-                }
+                self._rows = dict(reader.stream(_CURRENT_HASHES[reader.dialect], (did, OPEN)))
                 self._rows.update((key, b"") for key in self._held & self._rows.keys())
             else:
                 self._seen = bytearray(reader.fetch("select max(rid) + 1 from record")[0][0])
@@ -92,7 +94,7 @@ class KnownRows:
             return
         some: list[str] = []
         with self._store.snapshot() as reader:
-            for rid, skey, _, _ in reader.stream(f"{_CURRENT} order by r.rid", (self._did, OPEN)):
+            for rid, skey in reader.stream(f"{_CURRENT} order by r.rid", (self._did, OPEN)):
                 if rid < len(self._seen) and not self._seen[rid]:
                     some.append(skey)
                     if len(some) == size:
@@ -106,17 +108,21 @@ class RowSorter:
     """Sorts the rows of one load: `sort` returns those that must be looked at under the lock."""
 
     def __init__(
-        self, spec: TableSpec, contract: Contract, zone: tzinfo, fingerprint: bytes, known: KnownRows | None = None
+        self,
+        spec: TableSpec,
+        contract: Contract,
+        zone: tzinfo,
+        fingerprint: bytes,
+        known: KnownRows | None = None,
+        random: Callable[[int], bytes] | None = None,
     ):
-        self._spec, self._contract, self._zone, self._known = spec, contract, zone, known
+        self._spec, self._contract, self._zone, self._known, self._random = spec, contract, zone, known, random
         self._whole = fingerprint
         self._columns: tuple[str, ...] | None = None
         self._pick: Callable[[Sequence[object]], object] = _one(0)
         self._keys: list[int] = []
         self._fingerprint = fingerprint
         self._absent: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
-        self._required = set(spec.key) | {fact.column for fact in spec.facts if fact.required}
-        self._required |= {link.column for link in spec.links if link.required}
         self.unchanged = 0
 
     def bind(self, rows: SourceRows) -> None:
@@ -128,7 +134,7 @@ class RowSorter:
         if rows.columns == self._columns:
             return
         missing = [column for column in self._spec.columns if column not in rows.columns]
-        needed = sorted(self._required.intersection(missing))
+        needed = sorted({*self._spec.needed_columns}.intersection(missing))
         if needed:
             names = ", ".join(repr(column)[:80] for column in needed[:10])
             raise Refused(f"{rows.where}: has no column {names}, which every row of {self._spec.dataset} needs")
@@ -153,11 +159,13 @@ class RowSorter:
         self.bind(batch)
         keys = self._quick_keys(batch.rows)
         known = {} if self._known is None else self._known.among(filter(None, keys), waiting)
-        taken: list[TakenRow] = []
+        odd: dict[int, TakenRow] = {}
+        fresh: dict[int, bytes] = {}
+        unknown = set[int]()
         ops, problems, pick, fingerprint = batch.ops, batch.problems, self._pick, self._fingerprint
         for index, (row, key) in enumerate(zip(batch.rows, keys, strict=True)):
             if index in problems or (ops is not None and ops[index] == "d"):
-                taken.append(self._odd(batch, index))
+                odd[index] = self._odd(batch, index)
                 continue
             data = _row_bytes(pick, row)
             entry = known.pop(key, None)
@@ -165,7 +173,17 @@ class RowSorter:
             if entry and blake2b(data, key=entry[:_SALT], digest_size=16, person=fingerprint).digest() == entry[_SALT:]:
                 self.unchanged += 1
             else:
-                taken.append(self._check(batch, index, data))
+                fresh[index] = data
+                if entry is None:
+                    unknown.add(index)
+        salts = draw_salts(self._random, len(unknown)) if self._random is not None else []
+        results = self._contract.check_all([batch.rows[index] for index in fresh])
+        checked = zip(fresh.items(), results, strict=True)
+        found = {
+            index: self._taken(batch, index, data, result, salts.pop() if salts and index in unknown else None)
+            for (index, data), result in checked
+        } | odd
+        taken = [found[index] for index in sorted(found)] if odd else list(found.values())
         if self._known is not None:
             for taken_row in taken:
                 self._known.take_out(taken_row.key)
@@ -178,16 +196,18 @@ class RowSorter:
             return [str(row[place]) if place < len(row) else "" for row in rows]
         return ["|".join([str(row[place]) for place in self._keys if place < len(row)]) for row in rows]
 
-    def _check(self, batch: SourceRows, index: int, data: bytes) -> TakenRow:
-        row = batch.rows[index]
-        result = self._contract.check(row)
+    def _taken(
+        self, batch: SourceRows, index: int, data: bytes, result: Checked | Broken, salt: bytes | None
+    ) -> TakenRow:
+        """What is taken of a row; ``salt`` is there for a record of which nothing is known."""
         if isinstance(result, Broken):
             position = recordable(batch.position(index), POSITION_LENGTH_MAX)
-            raw = raw_row(batch.columns, row, self._spec.columns)
+            raw = raw_row(batch.columns, batch.rows[index], self._spec.columns)
             return TakenRow(result.key, None, data, self._fingerprint, self._absent, position, result, raw)
         if result.deleted:
             return TakenRow(result.key, None, data, self._fingerprint, self._absent, gone=True, moment=result.observed)
-        return TakenRow(result.key, result, data, self._fingerprint, self._absent)
+        new = None if salt is None else new_record(salt, result, data, self._fingerprint)
+        return TakenRow(result.key, result, data, self._fingerprint, self._absent, new=new)
 
     def _odd(self, batch: SourceRows, index: int) -> TakenRow:
         """A row that could not be read as one, or one that says that its record is gone."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from remit.connectors.answer import zone as zone_of
 from remit.connectors.source_reader import FILE_COLUMN, SourceReader, SourceRows, TableAsk
@@ -26,11 +26,16 @@ from remit.knowledge.load_drift import SourceLook, drift_between
 from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, TakenRow, table_fingerprint
 from remit.knowledge.load_rows import KnownRows, RowSorter
 from remit.knowledge.load_write import Written, close_records, write_rows
+from remit.knowledge.odd_rows import OddRows
 from remit.knowledge.recordable import recordable
 from remit.knowledge.source_file import SourceFile, TableSpec
 from remit.ledger.journal import Journal
 from remit.store.engine import Store, Transaction
+from remit.uncollected import uncollected
 from remit.vocabulary import Event, Json
+
+if TYPE_CHECKING:
+    from remit.knowledge.arrived import Arrived
 
 __all__ = ["COUNTS", "LoadMode", "LoadReport", "load_table"]
 
@@ -41,6 +46,8 @@ COUNTS: Final = (
 """What a load counts. Rows: read = new + changed + unchanged + deleted + bad; late and ahead are some of them. closed
 are records; facts and links are those written.
 """
+GROWN_FACTS_MIN: Final = 10_000
+_GROWING: Final = ("fact", "link", "record", "version", "member")
 NOTES_MAX: Final = 100
 NOTE_LENGTH_MAX: Final = 300
 
@@ -50,7 +57,8 @@ class LoadReport:
     """What became of a load. ``state`` is ok or failed, ``problem`` says why it failed. ``counts`` has all of `COUNTS`.
 
     ``seconds`` is how long it took, by the wall clock. ``cursor`` is how far it came; it counts for the next load only
-    if the state is ok. ``notes`` and ``drift`` say what was odd (see `remit.knowledge.load_drift`).
+    if the state is ok. ``notes`` and ``drift`` say what was odd (see `remit.knowledge.load_drift`). ``arrived`` is what
+    became of its records where those of their type are compared; None where they are not.
     """
 
     dataset: str
@@ -65,6 +73,7 @@ class LoadReport:
     problem: str = ""
     started: int = 0
     columns: tuple[str, ...] = ()
+    arrived: Arrived | None = None
 
 
 def load_table(
@@ -138,6 +147,7 @@ class _Run:
         self.notes: list[str] = []
         self.keyless = 0
         self.look = SourceLook(spec.columns)
+        self.odd = OddRows(spec, since=False)
         self.zone = zone_of(source.zone)
         latest = now + timedelta(seconds=AHEAD_SECONDS_MAX)
         self.cursor = LoadCursor(self.zone, latest, names=spec.changed == FILE_COLUMN)
@@ -149,6 +159,7 @@ class _Run:
     async def go(self, reader: SourceReader) -> LoadReport:
         """Read, write and end the load."""
         since = self._since()
+        self.odd = OddRows(self.spec, since=since is not None)
         ask = self.spec.ask(since, self.source.zone)
         problem = ""
         rows = reader.read(ask)
@@ -156,7 +167,8 @@ class _Run:
             async for batch in rows:
                 if batch.as_of is not None:
                     self._date(int(batch.as_of.timestamp()))
-                self._take(batch)
+                with uncollected():
+                    self._take(batch)
             self._flush()
             problem = self._close_absent()
         except (Refused, Unreachable, CannotTell) as error:
@@ -172,9 +184,11 @@ class _Run:
             close = getattr(rows, "aclose", None)
             if close is not None:
                 await close()
-        for note in reader.notes:
+        for note in (*reader.notes, *self.odd.notes):
             self._note(note)
         report = self._end(problem)
+        if self.counts["facts"] >= GROWN_FACTS_MIN:
+            self.store.grown(_GROWING)
         if report.state == "ok":
             report = await self._say_taken(reader, ask, report)
         return report
@@ -203,7 +217,10 @@ class _Run:
             self.mode, self.plan = "events", replace(self.plan, events=True)
         if self.sorter is None:
             self.known = KnownRows(self.store, self.plan.did) if self.mode == "full" else None
-            self.sorter = RowSorter(self.spec, self.contract, self.zone, self.fingerprint, self.known)
+            new = self.known is not None or self.claim.last is None
+            random = self.plan.random if new else None
+            self.sorter = RowSorter(self.spec, self.contract, self.zone, self.fingerprint, self.known, random)
+        batch = self.odd.settle(batch)
         self.sorter.bind(batch)
         self.look.see_columns(batch.columns, batch.unread)
         self.look.see_rows(batch.columns, batch.rows)
@@ -319,7 +336,8 @@ class _Run:
         event: dict[str, Json] = {
             **said, "dataset": self.plan.dataset, "load": self.plan.load, "mode": self.mode, "state": state,
             "cursor": cursor, "spec": self.source.digest, "batches": self.number, "started": self.asked_at,
-            "ended": ended, "trust": self.source.trust,
+            "ended": ended, "trust": self.source.trust, "by_observed": self.claim.begun["by_observed"],
+            "fresh_seconds": -1 if self.spec.fresh_seconds is None else self.spec.fresh_seconds,
         }  # fmt: skip
         self.claim.end(
             self.journal, mode=self.mode, state=state, ended=ended, cursor=cursor, data=kept,

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from remit.knowledge.commitment import SALT_BYTES, key_commitment
+from remit.knowledge.commitment import draw_salts, key_commitment
 from remit.knowledge.contract import Checked
 from remit.knowledge.fact_columns import FactColumns, Said
 from remit.knowledge.fact_flags import AHEAD, LATE
 from remit.knowledge.held_rows import HeldRow, hold_rows, supersede
-from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, LoadPlan, TakenRow, row_hash
+from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, LoadPlan, NewRecord, TakenRow, row_hash
 from remit.knowledge.pepper import erased_hash, read_pepper
 from remit.knowledge.roots import root_of
 from remit.knowledge.timeline import OPEN
@@ -192,7 +192,7 @@ class _Batch:
         counts, moment = self.written.counts, checked.observed
         self.good.append(row.key)
         if record is None:
-            record = self.records[row.key] = self._new_record(self.plan.did, row.key, self.plan.type)
+            record = self.records[row.key] = self._new_record(self.plan.did, row.key, self.plan.type, row.new)
         elif record.type == "":
             self.typed.append(record.rid)
         if record.hash is None and moment is not None and moment <= gone_since.get(record.rid, moment - 1):
@@ -205,13 +205,16 @@ class _Batch:
             counts["new" if record.hash is None else "changed"] += 1
         self.changes.append(_Change(row, checked, record, late))
 
-    def _new_record(self, did: int, key: str, type_name: str) -> _Record:
+    def _new_record(self, did: int, key: str, type_name: str, new: NewRecord | None = None) -> _Record:
         self.next_rid += 1
-        if not self.salts:
-            drawn = self.plan.random(SALT_BYTES * _SALTS_AT_ONCE)
-            self.salts = [drawn[start : start + SALT_BYTES] for start in range(0, len(drawn), SALT_BYTES)]
-        salt = self.salts.pop()
-        self.new_records.append((self.next_rid, did, key, type_name, salt, key_commitment(salt, key)))
+        if new is None:
+            if not self.salts:
+                self.salts = draw_salts(self.plan.random, _SALTS_AT_ONCE)
+            salt = self.salts.pop()
+            kh = key_commitment(salt, key)
+        else:
+            salt, kh = new.salt, new.kh
+        self.new_records.append((self.next_rid, did, key, type_name, salt, kh))
         return _Record(self.next_rid, type_name, salt)
 
     def _targets(self) -> dict[tuple[int, str], int | None]:
@@ -273,8 +276,9 @@ class _Batch:
         linked = [
             None if key is None else targets[did, key] for did, key in zip(plan.link_dids, checked.links, strict=True)
         ]
+        new = row.new if row.new is not None and row.new.salt is salt else None
         if record.hash is None:
-            self.facts.add_all(rid, checked.values, said, salt)
+            self.facts.add_all(rid, checked.values, said, salt, None if new is None else new.commitments)
             self.links.add_all(rid, linked, said, salt)
         else:
             kept = self._kept_erased(rid, linked, checked.links)
@@ -284,7 +288,8 @@ class _Batch:
                 self.written.counts["changed" if different else "unchanged"] += 1
                 return
             self.replaced.append(rid)
-        self.versions.append((rid, row_hash(salt, row.data, row.fingerprint), known_at))
+        hashed = row_hash(salt, row.data, row.fingerprint) if new is None else new.row_hashed
+        self.versions.append((rid, hashed, known_at))
 
     def _kept_erased(self, rid: int, linked: Sequence[int | None], keys: Sequence[str | None]) -> frozenset[int]:
         """The places of links that stay as they are: the row still names a key that was erased since."""

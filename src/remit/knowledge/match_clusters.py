@@ -14,7 +14,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Clustering", "DoubtfulLink", "PairWeight", "Together", "cluster_pairs", "duplicate_free_sources"]
+__all__ = [
+    "DOUBT_BP",
+    "SURE_BP",
+    "Clustering",
+    "DoubtfulLink",
+    "PairWeight",
+    "Together",
+    "bits_of",
+    "cluster_pairs",
+    "duplicate_free_sources",
+]
+
+SURE_BP: Final = 9_000
+"""From how likely on a link is made unasked, in basis points."""
+DOUBT_BP: Final = 5_000
+"""From how likely on a link is asked about."""
 
 SIZE_MAX: Final = 500
 """Records in one group; more than that is a mistake in the data more often than a thing that was noted so often."""
@@ -28,6 +43,11 @@ DUPLICATES_MAX: Final = 0.002
 
 PairWeight = tuple[int, int, float]
 """Two row numbers, the smaller first, and how much speaks for their being one, in bits."""
+
+
+def bits_of(probability_bp: int) -> float:
+    """Return the weight, in bits, that is as likely as ``probability_bp`` basis points."""
+    return math.log2(probability_bp / (10_000 - probability_bp))
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,8 @@ def replay_event(reader: Reader, recorded: RecordedEvent) -> Replayed:
 def _read_again(reader: Reader, data: Mapping[str, Any]) -> Context | SearchResult:
     contradicted = frozenset(data["contradicted"])
     if "search" in data:
-        ask = {name: data[name] for name in ("agent", "search", "scopes", "as_of", "valid_at", "now", "limit")}
+        told = ("agent", "search", "scopes", "as_of", "valid_at", "now", "limit", "near")
+        ask = {name: data[name] for name in told if name != "near" or name in data}
         return show_again(reader, ask, data["facts"], data["complete"], contradicted)
     names = ("as_of", "valid_at", "now", "hops", "cap", "entities_max", "facts_max")
     entity, scopes = int(data["entity"][1:]), tuple(data["scopes"])

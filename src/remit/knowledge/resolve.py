@@ -9,7 +9,6 @@ likely two records are one, so at 9,000 about one link in ten at that edge is wr
 from __future__ import annotations
 
 import csv
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,13 @@ from typing import Final, Literal
 
 from remit.errors import BadInput
 from remit.knowledge.match_clusters import (
+    DOUBT_BP,
+    SURE_BP,
     Clustering,
     DoubtfulLink,
     PairWeight,
     Together,
+    bits_of,
     cluster_pairs,
     duplicate_free_sources,
 )
@@ -34,8 +36,6 @@ from remit.knowledge.text_match import TextIndex, text_pairs, text_weight
 
 __all__ = ["PairScores", "Resolution", "ResolvedPair", "pair_scores", "resolve_labelled_file", "resolve_rows"]
 
-SURE_BP: Final = 9_000
-DOUBT_BP: Final = 5_000
 KEPT_BITS: Final = -5.0
 """Pairs with less for them than this are not returned: the chance that they are one is below 3 %."""
 FREQUENT_MAX: Final = 8_000
@@ -112,13 +112,13 @@ def resolve_rows(
     score = model.scorer(secret)
     found = single
     if found is None:
-        found = duplicate_free_sources(pairs, sources, _bits(sure_bp)) if sources is not None else frozenset()
+        found = duplicate_free_sources(pairs, sources, bits_of(sure_bp)) if sources is not None else frozenset()
     clustering = cluster_pairs(
         len(rows),
         pairs,
         lambda one, two: score(prepared[one], prepared[two]).weight,
-        sure=_bits(sure_bp),
-        doubt=_bits(doubt_bp),
+        sure=bits_of(sure_bp),
+        doubt=bits_of(doubt_bp),
         sources=sources,
         single=found,
         known=known,
@@ -167,8 +167,8 @@ def _resolve_texts(
         len(rows),
         pairs,
         lambda one, two: text_weight(index.cosine(one, two)),
-        sure=_bits(sure_bp),
-        doubt=_bits(doubt_bp),
+        sure=bits_of(sure_bp),
+        doubt=bits_of(doubt_bp),
         sources=sources,
         single=found,
         known=known,
@@ -227,10 +227,6 @@ def _resolution(
 ) -> Resolution:
     likely = tuple(ResolvedPair(one, two, probability_of(weight)) for one, two, weight in pairs)
     return Resolution(likely, clustering.groups, clustering.doubtful, lane, model, prepared, single)
-
-
-def _bits(probability_bp: int) -> float:
-    return math.log2(probability_bp / (10_000 - probability_bp))
 
 
 def resolve_labelled_file(

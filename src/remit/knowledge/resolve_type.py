@@ -154,11 +154,12 @@ def resolve_type(
     with store.transaction() as transaction:
         secret = make_pepper(transaction)
     with store.snapshot() as reader:
+        as_of = int(reader.fetch("select size from head")[0][0])
         there = read_type(reader, type_name, words, now)
         decided = decided_pairs(reader)
     match = {name: word for (_, name), word in sorted(words.items())}
     found = _resolve(there, match, decided, secret, single)
-    matcher = Matcher(type_name, found.model, secret) if found.model is not None else None
+    matcher = Matcher(type_name, found.model, secret, found.single, as_of) if found.model is not None else None
     if matcher is not None:
         _keep_model(journal, store, matcher, there, found, actor)
     moves = plan_moves([[there.rids[row] for row in group] for group in found.clusters], there.entities, there.taken)
@@ -207,6 +208,8 @@ def _keep_model(
         "text": model_text(matcher.model),
         "records": len(there.rids),
         "pairs": len(found.pairs),
+        "single": [*sorted(found.single)],
+        "as_of": matcher.as_of,
     }
     journal.append_now(Event("resolution.trained", actor, data, resolution_case(matcher.type_name)))
     _forget_keys(store)

@@ -19,13 +19,23 @@ import orjson
 from remit.canonical import canonical, canonical_sound, digest_bytes
 from remit.errors import BadInput
 from remit.knowledge.context import FactsTold
-from remit.knowledge.context_query import FactRow, GraphQuery, open_view
+from remit.knowledge.context_query import FactRow, GraphQuery, View, open_view
 from remit.knowledge.fact_standing import Standings, contradicted_facts
 from remit.ledger.sealing import SEALED, Sealed, commitment_of
 from remit.store.engine import Reader, Row, Store, Transaction
 from remit.vocabulary import Json
 
-__all__ = ["SearchAsk", "SearchResult", "forget_texts", "index_text", "search", "show_again"]
+__all__ = [
+    "SearchAsk",
+    "SearchResult",
+    "check_ask",
+    "forget_texts",
+    "index_text",
+    "search",
+    "show_again",
+    "show_found",
+    "words_of",
+]
 
 _TABLE: Final = "search_term"
 _MARK: Final = ""
@@ -42,7 +52,8 @@ NAME_PROPERTIES: Final = ("name", "title")
 class SearchAsk:
     """What an agent searches for. The scopes and times are those of `ContextAsk`.
 
-    The words may name a person: the receipt has a commitment to them under ``salt`` in their place.
+    The words may name a person: the receipt has a commitment to them under ``salt`` in their place. ``near`` says that
+    it was searched by meaning.
     """
 
     agent: str
@@ -53,6 +64,7 @@ class SearchAsk:
     now: int
     limit: int = 20
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    near: bool = False
 
     def sealed(self) -> Sealed:
         """The words, to be kept beside the ledger, where they can be erased under ``search/`` and the agent."""
@@ -61,7 +73,8 @@ class SearchAsk:
 
     def as_json(self) -> dict[str, Json]:
         """The ask as plain JSON, with the commitment in place of the words."""
-        return {
+        near: dict[str, Json] = {"near": True} if self.near else {}
+        return near | {
             "agent": self.agent, "search": {SEALED: self.sealed().commitment}, "scopes": [*sorted(set(self.scopes))],
             "as_of": self.as_of, "valid_at": self.valid_at, "now": self.now, "limit": self.limit,
         }  # fmt: skip
@@ -96,11 +109,8 @@ def search(reader: Reader, ask: SearchAsk) -> SearchResult:
     Raises:
         BadInput: the text is empty or longer than 500 characters, or a number is out of range.
     """
-    if not 1 <= ask.limit <= 100:
-        raise BadInput(f"limit: got {ask.limit}, expected 1 to 100")
-    if not 0 < len(ask.text) <= QUERY_CHARACTERS_MAX:
-        raise BadInput(f"search text of {len(ask.text)} characters: expected 1 to {QUERY_CHARACTERS_MAX}")
-    words = _words(ask.text)
+    check_ask(ask)
+    words = words_of(ask.text)
     view = open_view(reader, ask.scopes, ask.as_of, ask.valid_at)
     query = GraphQuery(reader, view)
     found: list[int] = []
@@ -111,6 +121,23 @@ def search(reader: Reader, ask: SearchAsk) -> SearchResult:
         found = query.matching([*sorted(set(words)), *trigrams], least, ask.limit)
         complete = _last_known(reader, ask.as_of) <= _reached(reader)
     return _shown(query, found, ask.as_json(), complete, frozenset())
+
+
+def check_ask(ask: SearchAsk) -> None:
+    """See that ``ask`` is within bounds.
+
+    Raises:
+        BadInput: the text is empty or longer than 500 characters, or more or fewer than 1 to 100 facts are wanted.
+    """
+    if not 1 <= ask.limit <= 100:
+        raise BadInput(f"limit: got {ask.limit}, expected 1 to 100")
+    if not 0 < len(ask.text) <= QUERY_CHARACTERS_MAX:
+        raise BadInput(f"search text of {len(ask.text)} characters: expected 1 to {QUERY_CHARACTERS_MAX}")
+
+
+def show_found(reader: Reader, ask: SearchAsk, view: View, fids: Sequence[int], *, complete: bool) -> SearchResult:
+    """Show the facts ``fids``, which were found for ``ask`` through ``view``, the best first."""
+    return _shown(GraphQuery(reader, view), fids, ask.as_json(), complete, frozenset())
 
 
 def show_again(
@@ -132,7 +159,7 @@ def _shown(
     against = contradicted_facts(facts, recorded)
     standings = Standings(query, facts, ask["now"])
     called = {eid: f"e{rid}" for eid, rid in firsts.items()}
-    told = FactsTold(facts, standings, against, called, query.properties({fact.pid for fact in facts}), query.view)
+    told = FactsTold(facts, standings, against, called, standings.properties, query.view)
     open_part: dict[str, Any] = {"ask": dict(ask), "facts": told.shown, "complete": complete}
     covered = open_part | {"facts": told.covered, "records": standings.commitments()}
     return SearchResult(
@@ -181,7 +208,7 @@ def _index_some(transaction: Transaction, names: tuple[str, ...]) -> int:
     terms: list[tuple[str, int, int]] = []
     for fid, name, value in rows:
         if value is not None and value.startswith('"'):
-            words = _words(orjson.loads(value))
+            words = words_of(orjson.loads(value))
             parts = {part for word in words for part in _trigrams(word)} if name.endswith(names) else set()
             terms += [(term, fid, len(words)) for term in sorted(set(words) | parts)]
     _insert(transaction, terms)
@@ -242,8 +269,8 @@ def _last_known(reader: Reader, as_of: int) -> int:
     return -1 if rows[0][0] is None else int(rows[0][0])
 
 
-def _words(text: str) -> list[str]:
-    """The words of ``text`` without accents and case, at most 2,000 of them."""
+def words_of(text: str) -> list[str]:
+    """Return the words of ``text`` without accents and case, at most 2,000 of them."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
     return [word[:WORD_CHARACTERS_MAX] for word in re.findall(r"[^\W_]+", plain)[:TERMS_MAX]]
 

@@ -120,6 +120,13 @@ class TableSpec:
         mapped += [link.column for link in self.links]
         return tuple(dict.fromkeys(mapped))
 
+    @property
+    def needed_columns(self) -> tuple[str, ...]:
+        """The mapped columns that must be there: those of the key, and of facts and links that are required."""
+        required = [fact.column for fact in self.facts if fact.required]
+        required += [link.column for link in self.links if link.required]
+        return tuple(dict.fromkeys([*self.key, *required]))
+
     def ask(self, since: str | None = None, zone: str = "UTC") -> TableAsk:
         """Return what a reader is asked for; ``since`` is the cursor of the last whole load."""
         return TableAsk(self.name, self.options, self.columns, self.changed, since, self.key, zone)
@@ -168,7 +175,7 @@ def load_source_file(path: Path | str, text: str | None = None) -> SourceFile:
         finding = head.finding(("connect", "kind"), f"unknown kind of source {name!r:.60}", nearest_source_kind(name))
         raise BadSource((finding,))
     document, found = read_document(path, source_schema(kind), head.text)
-    found = (*misplaced_keys(found, head, name), *secrets_written_out(head))
+    found = (*misplaced_keys(found, head, name), *secrets_written_out(head, ("connect",)))
     # A file whose form is wrong is not looked into further: the checks rely on the form.
     if document is not None and not found:
         found = source_findings(document, kind)

@@ -181,7 +181,7 @@ class Warden:
     ) -> list[Event]:
         young = int(now.timestamp()) - track.proposed_at < PROPOSED_SECONDS_MAX
         pending = find_certificate(self._journal, track.proposed) if track.proposed and young else None
-        if pending is not None and _STAGES.index(pending.to) >= _STAGES.index(to):
+        if pending is not None and _STAGES.index(pending.to) >= _STAGES.index(to) and not self._refused(pending):
             return []
         proof = prove(self._book, self._remits, track, to, method)
         if method == "learn-then-test" and (proof is None or proof.threshold_bp != track.threshold_bp):
@@ -196,6 +196,11 @@ class Warden:
             manifest.owner, f"{track.key}: may rise to {proof.to}; sign certificate {str(event.data['digest'])[:12]}"
         )
         return [event]
+
+    def _refused(self, certificate: Certificate) -> bool:
+        """Whether it was signed when its evidence held no longer: it will never be in force."""
+        failed = "case_id = ? and case_id <> '' and kind = 'action.failed'"
+        return bool(self._journal.store.read(f"select 1 from event where {failed} limit 1", (_case(certificate),)))  # noqa: S608
 
     def _append(self, events: list[Event], epoch: int) -> list[Event]:
         self._journal.append_now(*events, guards=Guards(epoch=epoch))
@@ -236,18 +241,20 @@ def _method(to: Stage) -> Method:
 
 def _promotion(certificate: Certificate) -> Action:
     """The action that the owner signs."""
-    digest = certificate.digest
-    case = f"promotion/{certificate.agent}/{certificate.action}/{certificate.class_}/{digest[:12]}"
-    if len(case) > 200 or not case.isprintable():
-        case = f"promotion/{digest}"
     arguments: dict[str, Json] = {
         "action": certificate.action,
         "class": certificate.class_,
         "to": certificate.to,
-        "certificate": digest,
+        "certificate": certificate.digest,
     }
     reasons = tuple(line for line in certificate.lines() if not line.startswith("assumes"))
-    return Action(certificate.agent, certificate.version, PROMOTE, case, arguments, 10_000, reasons)
+    return Action(certificate.agent, certificate.version, PROMOTE, _case(certificate), arguments, 10_000, reasons)
+
+
+def _case(certificate: Certificate) -> str:
+    """The case of its promotion."""
+    case = f"promotion/{certificate.agent}/{certificate.action}/{certificate.class_}/{certificate.digest[:12]}"
+    return case if len(case) <= 200 and case.isprintable() else f"promotion/{certificate.digest}"
 
 
 def _stage_event(track: TrackState, to: Stage, cause: str, why: str) -> Event:

@@ -18,6 +18,7 @@ from remit.connectors.system_file import SystemFile
 from remit.connectors.systems import load_system
 from remit.errors import BadCompany, BadInput, BadManifest, BadPolicy, BadSystem, Finding
 from remit.gate.policy import SCHEMA_FILE, Rules
+from remit.manifest.autonomy import PROMOTE
 from remit.manifest.company import Company
 from remit.manifest.grant import Manifest
 from remit.manifest.lint import lint
@@ -178,6 +179,15 @@ def _check_rules(company: Company, manifests: list[Manifest], findings: list[Fin
         findings += error.findings
         return 0
     findings += rules.findings
+    findings += [
+        Finding(
+            manifest.file, 0, 0, f"{PROMOTE}: no policy permits it, so no autonomy that is earned is ever granted",
+            f'permit (principal, action == Remit::Action::"{PROMOTE}", resource == Remit::System::"{OWN_SYSTEM}");',
+            "warning",
+        )
+        for manifest in manifests
+        if PROMOTE in manifest.actions and not rules.can_permit(manifest, PROMOTE)
+    ]  # fmt: skip
     return len(rules.rules)
 
 

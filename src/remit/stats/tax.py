@@ -1,18 +1,20 @@
 """What does checking the agent cost, and what is the next thing that can safely be checked less?
 
 With manual time m for a case, the share c of cases that the agent handles on its own, the share r of those that a
-person reviews, the time v of a review, the error rate e among them and the time w to put one right, people spend
+person reviews, the time v of a review, the error rate e among them and the time w to put one right, and the share x of
+cases that are put before a person as proposals, a share y of them wrong, people spend
 
-    (1 - c) m + c r (v + e w)
+    (1 - c - x) m + x min(m, v + y w) + c r (v + e w)
 
-for a case, and m divided by that is the net productivity. All is exact arithmetic on whole seconds and basis points;
+for a case: what is proposed is read and put right, or done by hand where that costs less; the rest is done by hand. m
+divided by that is the net productivity. All is exact arithmetic on whole seconds and basis points;
 results are rounded once, at the end, half to even.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final, Literal
@@ -53,15 +55,24 @@ class CaseTimes:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """How the agent works: the share of cases it handles alone, the share of those reviewed, and their error rate."""
+    """How the agent works: the share of cases it handles alone, the share of those reviewed, and their error rate.
+
+    ``escalated_bp`` of all cases it proposes to a person, ``escalated_error_bp`` of those wrongly. What it neither
+    handles nor proposes is done by hand: everything else, as it stands.
+    """
 
     coverage_bp: int
     review_bp: int
     error_bp: int
+    escalated_bp: int = 0
+    escalated_error_bp: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("coverage_bp", "review_bp", "error_bp"):
+        for name in ("coverage_bp", "review_bp", "error_bp", "escalated_bp", "escalated_error_bp"):
             _share(name, getattr(self, name))
+        if self.coverage_bp + self.escalated_bp > WHOLE_BP:
+            both = f"{self.coverage_bp} and {self.escalated_bp}"
+            raise BadInput(f"coverage_bp and escalated_bp together must be at most {WHOLE_BP}: got {both}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +80,9 @@ class TrustTax:
     """What people spend. ``net_productivity_bp`` 13,300 means 1.33 times as many cases in the same time.
 
     ``human_seconds`` is for 1,000 cases. ``overhead_bp`` is review time as a share of manual time, for a case the agent
-    handled. ``without_review_bp`` is the net productivity that a demonstration shows, where nothing is checked. Both
-    productivities are None where nobody spends any time. ``escaped_bp`` is the share of all cases that are wrong and
-    reviewed by nobody; None where it is not known.
+    handled. ``without_review_bp`` is the net productivity that a demonstration shows, where nothing that it handles is
+    checked. Both productivities are None where nobody spends any time. ``escaped_bp`` is the share of all cases that
+    are wrong and reviewed by nobody; None where it is not known.
     """
 
     human_seconds: int
@@ -85,7 +96,9 @@ def trust_tax(times: CaseTimes, point: OperatingPoint) -> TrustTax:
     """Return what people spend at ``point``."""
     handled, reviewed = Fraction(point.coverage_bp, WHOLE_BP), Fraction(point.review_bp, WHOLE_BP)
     error = Fraction(point.error_bp, WHOLE_BP)
-    by_hand = (1 - handled) * times.manual_seconds
+    proposed = Fraction(point.escalated_bp, WHOLE_BP)
+    proposal = times.review_seconds + Fraction(point.escalated_error_bp, WHOLE_BP) * times.rework_seconds
+    by_hand = (1 - handled - proposed) * times.manual_seconds + proposed * min(Fraction(times.manual_seconds), proposal)
     spent = by_hand + handled * reviewed * (times.review_seconds + error * times.rework_seconds)
     overhead = reviewed * times.review_seconds / times.manual_seconds
     escaped = round(handled * (1 - reviewed) * error * WHOLE_BP)
@@ -119,16 +132,20 @@ class GateOption:
     """A threshold the agent could act at, and what is known of it: of ``labels`` outcomes drawn above it, ``errors``.
 
     The labels must be an even sample of what the agent would handle there. ``threshold_bp`` is the least confidence.
+    ``escalated_error_bp`` is the error rate of what it would propose instead; None where that would be done by hand.
     """
 
     threshold_bp: int
     coverage_bp: int
     labels: int
     errors: int
+    escalated_error_bp: int | None = None
 
     def __post_init__(self) -> None:
         _share("threshold_bp", self.threshold_bp)
         _share("coverage_bp", self.coverage_bp)
+        if self.escalated_error_bp is not None:
+            _share("escalated_error_bp", self.escalated_error_bp)
         check_counts(self.labels, self.errors)
 
 
@@ -176,8 +193,8 @@ def next_reductions(
 
     ``labels`` and ``errors`` are the even sample at today's gate. The first way is to review less there; the others are
     the ``options``, each reviewed in full until certified and then at ``maintenance_bp``, over ``horizon`` cases
-    handled. Safe is what is certified to be below ``bound_bp``; each step is tested at ``delta_bp`` alone, so choose
-    the options before looking.
+    handled; what is handled or proposed today and would not be handled there is proposed. Safe is what is certified to
+    be below ``bound_bp``; each step is tested at ``delta_bp`` alone, so choose the options before looking.
 
     Raises:
         BadInput: impossible counts or shares.
@@ -192,9 +209,9 @@ def next_reductions(
     check_counts(labels, errors)
     terms = _Certificate(bound_bp, delta_bp, horizon, maintenance_bp)
     spent = trust_tax(times, today).human_seconds
-    steps = [_step(times, terms, spent, "review", None, today.coverage_bp, labels, errors)]
+    steps = [_step(times, terms, spent, None, today, labels, errors)]
     steps += [
-        _step(times, terms, spent, "gate", option.threshold_bp, option.coverage_bp, option.labels, option.errors)
+        _step(times, terms, spent, option.threshold_bp, _point_at(option, today), option.labels, option.errors)
         for option in options
     ]
     return tuple(sorted(steps, key=lambda step: (not (step.safe and step.saved_seconds > 0), -step.saved_seconds)))
@@ -219,13 +236,20 @@ def seconds_of_minutes(minutes: str) -> int:
     return int(value * 60)
 
 
+def _point_at(option: GateOption, today: OperatingPoint) -> OperatingPoint:
+    """How the agent would work at ``option``, but for its reviews and errors."""
+    proposed = today.coverage_bp + today.escalated_bp - option.coverage_bp
+    if option.escalated_error_bp is None or proposed <= 0:
+        return OperatingPoint(option.coverage_bp, 0, 0)
+    return OperatingPoint(option.coverage_bp, 0, 0, proposed, option.escalated_error_bp)
+
+
 def _step(
     times: CaseTimes,
     terms: _Certificate,
     spent_today: int,
-    kind: Literal["review", "gate"],
     threshold_bp: int | None,
-    coverage_bp: int,
+    point: OperatingPoint,
     labels: int,
     errors: int,
 ) -> TaxStep:
@@ -240,7 +264,7 @@ def _step(
     else:
         missing = None
     review_bp = round(share * WHOLE_BP)
-    tax = trust_tax(times, OperatingPoint(coverage_bp, review_bp, round(seen * WHOLE_BP)))
+    tax = trust_tax(times, replace(point, review_bp=review_bp, error_bp=round(seen * WHOLE_BP)))
     bound_text = f"{terms.bound_bp / 100:g} %"
     if safe:
         reason = f"certified below {bound_text} by {labels} labels with {errors} errors"
@@ -249,7 +273,8 @@ def _step(
     else:
         reason = f"not yet: about {missing} more labels, {errors} errors in {labels} so far"
     saved = spent_today - tax.human_seconds
-    return TaxStep(kind, threshold_bp, coverage_bp, review_bp, safe, missing, saved, tax, reason)
+    kind: Literal["review", "gate"] = "review" if threshold_bp is None else "gate"
+    return TaxStep(kind, threshold_bp, point.coverage_bp, review_bp, safe, missing, saved, tax, reason)
 
 
 def _tax(manual: int, spent: Fraction, by_hand: Fraction, overhead: Fraction, escaped: int | None) -> TrustTax:

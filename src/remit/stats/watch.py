@@ -5,10 +5,12 @@ right answers change under the same questions), drawn outcomes against the promi
 a verifier's flags. Each feeds Shiryaev-Roberts e-detectors: a statistic that grows by one with every decision and is
 multiplied by what fair bets pay. While nothing is wrong, the statistic less the number of decisions is a
 supermartingale, so it reaches A within T decisions with probability at most T / A, at whatever moments one looks.
+For confidence that probability depends on nothing that is not known, and `rank_threshold` has it closer.
 
-What counts as nothing wrong: for confidence and flags, that the decisions are exchangeable; for outcomes, that each
-one, given all before, is wrong with probability at most the promise. The latter needs outcomes that were drawn for
-review with a recorded chance, handed in once matured, wrong and right alike.
+What counts as nothing wrong: for confidence and flags, that the decisions are exchangeable, so that another mix of
+classes is a change, too; for outcomes, that each one, given all before, is wrong with probability at most the promise.
+The latter needs outcomes that were drawn for review with a recorded chance, handed in once matured, wrong and right
+alike.
 
 Shin, Ramdas and Rinaldo 2024 (e-detectors); Vovk 2021 (testing randomness online); Roberts 1966.
 """
@@ -22,7 +24,8 @@ from typing import Final, Literal
 
 from remit.canonical import INTEGER_MAX
 from remit.errors import BadInput
-from remit.stats.conformal import ConformalRanks, bets_on_level, bets_on_rank, tie_number
+from remit.stats.conformal import RANK_WEIGHTS, ConformalRanks, bets_on_level, bets_on_rank, tie_number
+from remit.stats.rank_threshold import rank_threshold
 from remit.stats.threshold import WHOLE_BP
 from remit.stats.weighted import check_chances
 from remit.vocabulary import Json
@@ -54,36 +57,41 @@ class WatchPlan:
     """What is promised, and how often each signal may cry wolf, in basis points of a chance per ``horizon`` decisions.
 
     The chance of any false alarm at all within ``horizon`` decisions is at most the sum of the four: 5 % as they
-    stand. ``classes_bp`` is for all classes together, however many there are. ``seed`` breaks ties of confidence; it
-    is recorded, and should not be known to who chooses the keys of decisions.
+    stand. ``classes_bp`` is for all classes together, however many there are; ``flags_bp`` is 0 where no verifier
+    looks. ``seed`` breaks ties of confidence; it is recorded, and should not be known to who chooses the keys of
+    decisions.
     """
 
     promise_bp: int
     seed: str
     horizon: int = 10_000
-    confidence_bp: int = 200
+    confidence_bp: int = 300
     outcomes_bp: int = 100
     classes_bp: int = 100
-    flags_bp: int = 100
+    flags_bp: int = 0
 
     def __post_init__(self) -> None:
         for name in ("promise_bp", "confidence_bp", "outcomes_bp", "classes_bp", "flags_bp"):
-            value = getattr(self, name)
-            if type(value) is not int or not 0 < value < WHOLE_BP:
-                raise BadInput(f"{name} must be from 1 to {WHOLE_BP - 1} basis points: got {value!r:.40}")
+            value, least = getattr(self, name), int(name != "flags_bp")
+            if type(value) is not int or not least <= value < WHOLE_BP:
+                raise BadInput(f"{name} must be from {least} to {WHOLE_BP - 1} basis points: got {value!r:.40}")
         if type(self.horizon) is not int or not 0 < self.horizon <= 10**9:
             raise BadInput(f"horizon must be from 1 to 1,000,000,000 decisions: got {self.horizon!r:.40}")
         if not isinstance(self.seed, str) or len(self.seed) > 1_000:
             raise BadInput("seed must be text of at most 1,000 characters")
 
     def threshold(self, signal: str) -> int:
-        """The statistic at which ``signal`` (confidence, outcomes, class, flags) alarms: horizon / chance."""
-        chance_bp = {
-            "confidence": self.confidence_bp,
-            "outcomes": self.outcomes_bp,
-            "class": self.classes_bp,
-            "flags": self.flags_bp,
-        }[signal]
+        """The statistic at which ``signal`` (confidence, outcomes, class, flags) alarms: horizon / chance, or less
+        where less is known to do.
+
+        Raises:
+            BadInput: flags, and no verifier is planned for.
+        """
+        if signal == "confidence":
+            return rank_threshold(self.horizon, self.confidence_bp)
+        chance_bp = {"outcomes": self.outcomes_bp, "class": self.classes_bp, "flags": self.flags_bp}[signal]
+        if not chance_bp:
+            raise BadInput("flags_bp of the plan is 0: it has no verifier, so nothing can be flagged or not")
         return -(-self.horizon * WHOLE_BP // chance_bp)
 
 
@@ -104,13 +112,14 @@ class Alarm:
 
 
 class _Detector:
-    """The mean of several Shiryaev-Roberts statistics, one for each bet."""
+    """The mean of several Shiryaev-Roberts statistics, one for each bet; evenly, or by ``weights`` that sum to one."""
 
-    __slots__ = ("sums", "waiting")
+    __slots__ = ("sums", "waiting", "weights")
 
-    def __init__(self, sums: list[float], waiting: int = 0) -> None:
-        self.sums = sums
-        self.waiting = waiting
+    def __init__(self, bets: int, weights: Sequence[float] | None = None) -> None:
+        self.sums = [0.0] * bets
+        self.weights = weights
+        self.waiting = 0
 
     def tick(self) -> None:
         self.waiting += 1
@@ -119,7 +128,12 @@ class _Detector:
         waiting = self.waiting
         self.waiting = 0
         self.sums = [(total + waiting) * paid for total, paid in zip(self.sums, bets, strict=True)]
-        return sum(self.sums) / len(self.sums)
+        return self.mean()
+
+    def mean(self) -> float:
+        if self.weights is None:
+            return sum(self.sums) / len(self.sums)
+        return sum(weight * total for weight, total in zip(self.weights, self.sums, strict=True))
 
     def to_json(self) -> list[Json]:
         return [self.waiting, *(total.hex() for total in self.sums)]
@@ -146,10 +160,11 @@ class Watch:
         self._confidence = ConformalRanks(_RANKS, (_rank(value) for value in reference))
         self._flags = ConformalRanks(2, (_flag_rank(flag) for flag in reference_flags))
         self._odds = _odds(plan.promise_bp)
+        self._thresholds = {signal: plan.threshold(signal) for signal in _KINDS if signal != "flags" or plan.flags_bp}
         self._detectors: dict[tuple[str, str], _Detector] = {
-            ("confidence", ""): _Detector([0.0] * len(bets_on_rank(0.5))),
-            ("flags", ""): _Detector([0.0] * len(bets_on_level(0.5, 0.5))),
-            ("outcomes", ""): _Detector([0.0] * len(self._odds)),
+            ("confidence", ""): _Detector(len(RANK_WEIGHTS), RANK_WEIGHTS),
+            ("flags", ""): _Detector(len(bets_on_level(0.5, 0.5))),
+            ("outcomes", ""): _Detector(len(self._odds)),
         }
 
     @property
@@ -162,6 +177,11 @@ class Watch:
         """How many decisions have been seen."""
         return self._decisions
 
+    def statistic(self, signal: str, about: str = "") -> float:
+        """Where the detector of ``signal`` stands, which alarms at `WatchPlan.threshold`; 0 for a class not seen."""
+        found = self._detectors.get((signal, about))
+        return 0.0 if found is None else found.waiting + found.mean()
+
     def decided(
         self, key: str, confidence_bp: int | None, action_class: str, flagged: bool | None = None
     ) -> tuple[Alarm, ...]:
@@ -171,10 +191,12 @@ class Watch:
         stated, which ranks below all. ``flagged`` None means that no verifier looked.
 
         Raises:
-            BadInput: a confidence that is none, or more than 1,000 classes.
+            BadInput: a confidence that is none, more than 1,000 classes, or a flag where the plan has no verifier.
         """
         rank = _rank(confidence_bp)
         flag = None if flagged is None else _flag_rank(flagged)
+        if flag is not None:
+            self.plan.threshold("flags")
         by_class = self._class(action_class)
         self._decisions += 1
         for detector in (self._detectors["confidence", ""], self._detectors["flags", ""]):
@@ -248,14 +270,14 @@ class Watch:
         if found is None:
             if len(self._detectors) >= CLASSES_MAX + 3:
                 raise BadInput(f"more than {CLASSES_MAX} classes of action in one watch; watch fewer, larger ones")
-            found = self._detectors["class", action_class] = _Detector([0.0] * len(self._odds))
+            found = self._detectors["class", action_class] = _Detector(len(self._odds))
         return found
 
     def _pay(self, signal: str, about: str, bets: Sequence[float]) -> tuple[Alarm, ...]:
         if (signal, about) in self._silent:
             return ()
         statistic = self._detectors[signal, about].pay(bets)
-        threshold = self.plan.threshold(signal)
+        threshold = self._thresholds[signal]
         if statistic < threshold:
             return ()
         reason = f"{_WORDS[signal]}: {statistic:.4g} of {threshold}" + (f" ({about})" if about else "")

@@ -44,6 +44,10 @@ class Reader(Protocol):
         """Do several `fetch_in` at once; columns are text or whole numbers."""
         ...
 
+    def fetch_together(self, asked: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        """Return all rows of several SELECTs with their parameters; a server is asked once for all of them."""
+        ...
+
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
         """Yield the rows of a SELECT without holding them all in memory."""
         ...
@@ -110,6 +114,10 @@ class Store(Protocol):
 
     def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of one SELECT, as of now."""
+        ...
+
+    def grown(self, tables: Sequence[str]) -> None:
+        """Take note that ``tables`` have grown much, so that statements on them are planned for what they are now."""
         ...
 
     def close(self) -> None:

@@ -51,6 +51,11 @@ class _PostgresReader:
             results[number].append(tuple(row[name] for name in names[number]))
         return results
 
+    def fetch_together(self, asked: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        with self._connection.pipeline():
+            cursors = [self._connection.execute(_native(statement), parameters) for statement, parameters in asked]
+            return [cursor.fetchall() for cursor in cursors]
+
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         with self._connection.cursor(name="stream") as cursor:
             cursor.itersize = READ_ROWS
@@ -73,6 +78,10 @@ class _PostgresTransaction(_PostgresReader):
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         self.flush()
         return super().stream(statement, parameters)
+
+    def fetch_together(self, asked: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        self.flush()
+        return super().fetch_together(asked)
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
         self.flush()
@@ -227,6 +236,16 @@ class PostgresStore:
         except self._psycopg.OperationalError as error:
             raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
         return rows
+
+    def grown(self, tables: Sequence[str]) -> None:
+        """Have the server look at the tables: one that does so by itself does it late, and many never do."""
+        try:
+            with self._writing:
+                for table in tables:
+                    if table in self._types:
+                        self._writer.execute(f"analyze {table}")
+        except self._psycopg.Error as error:
+            raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
 
     def close(self) -> None:
         """Give back all connections."""

@@ -26,6 +26,8 @@ LOCK_PAUSE_SECONDS: Final = 0.002
 READ_ROWS: Final = 1024
 STATEMENT_ROWS: Final = 100
 PARAMETERS_MAX: Final = 32_766
+MAPPED_BYTES_MAX: Final = 2**31 - 65_536
+"""How much of the file readers map into memory: a page that is mapped costs no system call."""
 
 
 class _SqliteReader:
@@ -44,6 +46,9 @@ class _SqliteReader:
 
     def fetch_several(self, wanted: Sequence[Wanted]) -> list[list[Row]]:
         return [self.fetch_in(*item) for item in wanted]
+
+    def fetch_together(self, asked: Sequence[tuple[str, Sequence[object]]]) -> list[list[Row]]:
+        return [self.fetch(statement, parameters) for statement, parameters in asked]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         cursor = self._connection.execute(statement, parameters)
@@ -147,6 +152,11 @@ class SqliteStore:
         connection.execute("pragma cache_size=-16000")
         return connection
 
+    def _connect_to_read(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute(f"pragma mmap_size={MAPPED_BYTES_MAX}")
+        return connection
+
     @contextmanager
     def transaction(self) -> Iterator[_SqliteTransaction]:
         """Open a write transaction; see `Store.transaction`."""
@@ -174,7 +184,7 @@ class SqliteStore:
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect()
+            connection = self._local.connection = self._connect_to_read()
         return connection
 
     @contextmanager
@@ -183,7 +193,7 @@ class SqliteStore:
         try:
             connection = self._idle.pop()  # what it has in its cache is still there
         except IndexError:
-            connection = self._connect()
+            connection = self._connect_to_read()
         try:
             connection.execute("begin")
             yield _SqliteReader(connection)
@@ -199,6 +209,9 @@ class SqliteStore:
             return self._reader().execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path}: {error}") from None
+
+    def grown(self, tables: Sequence[str]) -> None:
+        """Nothing to do: statements are written so that they are planned well whatever the tables hold."""
 
     def close(self) -> None:
         """Give back all connections."""

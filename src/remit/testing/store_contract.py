@@ -153,6 +153,39 @@ def _a_snapshot_stands_still(open_store: OpenStore) -> None:
     store.close()
 
 
+def _several_questions_go_together(open_store: OpenStore) -> None:
+    store = open_store()
+    asked: list[tuple[str, tuple[object, ...]]] = [
+        ("select key from counter where used > ? order by key", (1,)),
+        ("select count(*), ? from counter", ("text",)),
+        ("select key from counter where key = ?", ("absent",)),
+    ]
+    wanted: list[list[tuple[object, ...]]] = [[("b",), ("c",)], [(3, "text")], []]
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [("a", 1), ("b", 2), ("c", 3)])
+        assert transaction.fetch_together(asked) == wanted  # what was just written is seen
+    with store.snapshot() as reader:
+        assert reader.fetch_together(asked) == wanted
+        with store.transaction() as transaction:
+            transaction.insert_many("counter", "key,used", [("d", 4)])
+        assert reader.fetch_together(asked) == wanted
+        assert reader.fetch_together([]) == []
+    store.close()
+
+
+def _growing_is_taken_note_of(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [(f"k{n}", n) for n in range(3_000)])
+    store.grown(["counter", "no_such_table"])
+    if store.dialect == "postgresql":
+        assert store.read("select reltuples::bigint from pg_class where oid = 'counter'::regclass") == [(3_000,)]
+    with store.transaction() as transaction:  # and the store goes on working
+        transaction.delete_in("counter", "key", ["k0"])
+    assert store.read("select count(*) from counter") == [(2_999,)]
+    store.close()
+
+
 def _writers_stand_in_one_order(open_store: OpenStore) -> None:
     """Two stores on one database, four threads each, read-modify-write: nothing is lost."""
     stores, wrong = [open_store(), open_store()], list[BaseException]()
@@ -227,6 +260,8 @@ STORE_CHECKS = {
         _many_rows_change_at_once,
         _bytes_come_back,
         _a_snapshot_stands_still,
+        _several_questions_go_together,
+        _growing_is_taken_note_of,
         _writers_stand_in_one_order,
         _opening_at_once_makes_one_schema,
         _closing_twice_is_harmless,

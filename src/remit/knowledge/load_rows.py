@@ -73,7 +73,7 @@ class KnownRows:
         return {key: value for key, value in known.items() if key not in self._held and key not in waiting}
 
     def _records(self, reader: Reader, keys: Iterable[str]) -> list[tuple[Any, ...]]:
-        return reader.fetch_in("record", "rid,skey,salt", "skey", list(keys), f"did = {self._did}")
+        return reader.fetch_each("record", "rid,skey,salt", "skey", list(keys), f"did = {self._did}")
 
     def take_out(self, key: str) -> None:
         """Count ``key`` as seen."""

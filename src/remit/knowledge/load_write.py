@@ -121,7 +121,7 @@ class _Batch:
     def look_up(self, keys: Iterable[str]) -> None:
         """Read the records of ``keys`` with their current versions."""
         plan, transaction = self.plan, self.transaction
-        rows = transaction.fetch_in("record", "rid,skey,type,salt", "skey", list(keys), f"did = {plan.did}")
+        rows = transaction.fetch_each("record", "rid,skey,type,salt", "skey", list(keys), f"did = {plan.did}")
         by_rid = {rid: _Record(rid, type_name, salt) for rid, _, type_name, salt in rows}
         self.records = {skey: by_rid[rid] for rid, skey, _, _ in rows}
         if by_rid:
@@ -230,7 +230,7 @@ class _Batch:
                     wanted.setdefault(plan.link_dids[place_], {}).setdefault(key, plan.link_types[place_])
         result: dict[tuple[int, str], int | None] = {}
         for did, keys in wanted.items():
-            found = self.transaction.fetch_in("record", "skey,rid", "skey", list(keys), f"did = {did}")
+            found = self.transaction.fetch_each("record", "skey,rid", "skey", list(keys), f"did = {did}")
             result.update(((did, skey), rid) for skey, rid in found)
             if did == plan.did:
                 result.update(((did, key), self.records[key].rid) for key in keys if key in self.records)

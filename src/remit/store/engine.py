@@ -40,6 +40,14 @@ class Reader(Protocol):
         """Return ``columns`` of the rows of ``table`` whose ``key`` is among ``keys`` and that fulfil ``also``."""
         ...
 
+    def fetch_each(self, table: str, columns: str, key: str, keys: Iterable[object], also: str) -> list[Row]:
+        """The same as `fetch_in`, where ``key`` and ``also`` together name at most one row.
+
+        Each is looked up on its own, whatever a server believes about how many there are: its count of a data set is
+        always behind while that is being loaded, and a plan made for none is hopeless for a hundred thousand.
+        """
+        ...
+
     def fetch_several(self, wanted: Sequence[Wanted]) -> list[list[Row]]:
         """Do several `fetch_in` at once; columns are text or whole numbers."""
         ...

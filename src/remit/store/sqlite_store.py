@@ -44,6 +44,9 @@ class _SqliteReader:
         statement = f"select {columns} from {table} where {key} in (select value from json_each(?)){condition}"  # noqa: S608
         return self._connection.execute(statement, (json.dumps(list(keys)),)).fetchall()
 
+    def fetch_each(self, table: str, columns: str, key: str, keys: Iterable[object], also: str) -> list[Row]:
+        return self.fetch_in(table, columns, key, keys, also)
+
     def fetch_several(self, wanted: Sequence[Wanted]) -> list[list[Row]]:
         return [self.fetch_in(*item) for item in wanted]
 

@@ -173,6 +173,16 @@ def _several_questions_go_together(open_store: OpenStore) -> None:
     store.close()
 
 
+def _each_key_is_looked_up(open_store: OpenStore) -> None:
+    store = open_store()
+    with store.transaction() as transaction:
+        transaction.insert_many("counter", "key,used", [(f"k{n}", n % 2) for n in range(10)])
+        found = transaction.fetch_each("counter", "key,used", "key", ["k3", "absent", "k4", "k5"], "used = 1")
+        assert sorted(found) == [("k3", 1), ("k5", 1)]
+        assert transaction.fetch_each("counter", "key", "key", [], "used = 1") == []
+    store.close()
+
+
 def _growing_is_taken_note_of(open_store: OpenStore) -> None:
     store = open_store()
     with store.transaction() as transaction:
@@ -261,6 +271,7 @@ STORE_CHECKS = {
         _bytes_come_back,
         _a_snapshot_stands_still,
         _several_questions_go_together,
+        _each_key_is_looked_up,
         _growing_is_taken_note_of,
         _writers_stand_in_one_order,
         _opening_at_once_makes_one_schema,

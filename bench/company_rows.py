@@ -1,4 +1,5 @@
-"""A made-up company of any size: twelve departments, one source each, whose links often lead to the same few hubs.
+"""A made-up company of any size: twelve departments, one source each, ten facts a row and a link, which often leads to
+one of a few hubs.
 
 Every row follows from its numbers alone, so a million of them need no room and come out the same again.
 """
@@ -16,8 +17,6 @@ __all__ = ["DEPARTMENTS", "FACTS_EACH", "CompanyRows", "company_source", "same_t
 DEPARTMENTS: Final = 12
 TYPES: Final = 4
 FACTS_EACH: Final = 10
-LINKED_EACH: Final = 2
-"""One row in so many has a link, to a row of the department before."""
 CHANGED_EACH: Final = 5
 """One row in so many is another in the next version, in two of its facts."""
 _PRIME: Final = 2_654_435_761
@@ -79,7 +78,7 @@ class CompanyRows:
         ]  # fmt: skip
         if self._version and number % CHANGED_EACH == 0:
             cells[3], cells[7] = f"{town} 2", 97 + self._version
-        return [*cells, self._far(drawn) if number % LINKED_EACH == 0 else None]
+        return [*cells, self._far(drawn)]
 
     def _far(self, drawn: int) -> str:
         """A key to link to: for every fifth row one of a few hubs, the first of which take the most."""

@@ -34,6 +34,7 @@ def visible_world(tables: Tables, scopes: set[str], as_of: int, valid_at: int) -
         "property": tables["property"],
         "load": tables["load"],
         "quarantine": [row for row in tables["quarantine"] if seen(row, as_of)],
+        "version": [row for row in tables["version"] if seen(row, as_of)],
         "record": [row for row in tables["record"] if row["rid"] in rids],
         "member": [row for row in tables["member"] if row["rid"] in rids and seen(row, as_of)],
         "fact": facts,
@@ -128,6 +129,18 @@ class PlainContext:
         dataset = next(known["name"] for known in self.world["dataset"] if known["did"] == row["did"])
         return f"{dataset}/{row['skey']}"
 
+    def last_said(self, fact: dict[str, Any]) -> int:
+        """A later row of the record that says the same is a version of its own, and writes the fact no second time."""
+        moments: list[int] = [fact["observed"]]
+        for row in self.world["version"]:
+            if (
+                row["rid"] == fact["rid"]
+                and row["observed"] is not None
+                and fact["valid_from"] <= row["observed"] < fact["valid_to"]
+            ):
+                moments.append(row["observed"])
+        return max(moments)
+
     def shown(self, fact: dict[str, Any], entity: int, looked_at: list[dict[str, Any]]) -> dict[str, Any]:
         record = next(row for row in self.world["record"] if row["rid"] == fact["rid"])
         whole = [
@@ -138,7 +151,7 @@ class PlainContext:
         last = max((load["load"] for load in whole), default=-1)
         load = next(load for load in self.world["load"] if load["load"] == max(last, fact["load"]))
         by_observed = json.loads(load["data"]).get("by_observed", False)
-        age = self.ask["now"] - (fact["observed"] if by_observed else load["started"])
+        age = self.ask["now"] - (self.last_said(fact) if by_observed else load["started"])
         target = load["fresh_seconds"] if load["fresh_seconds"] >= 0 else None
         stale = None if target is None or age < -300 else age > target
         flags = [word for bit, word in WORDS.items() if fact["flags"] & bit]

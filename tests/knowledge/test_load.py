@@ -13,6 +13,7 @@ from remit.canonical import canonical
 from remit.connectors.source_reader import SourceRows, TableAsk
 from remit.errors import BadInput, Conflict, NotFound, Refused, Unreachable
 from remit.knowledge.fact_flags import AHEAD, CORRECTED, LATE
+from remit.knowledge.fact_reading import GraphNeed, read_graph_facts
 from remit.knowledge.load_claim import claim_load
 from remit.knowledge.load_table import LoadReport, load_table
 from remit.knowledge.pepper import erased_hash, make_pepper
@@ -370,6 +371,23 @@ def test_what_is_held_is_bounded(load: Load, store: Store) -> None:
     assert len(raw.encode()) <= 16_384
     held = orjson.loads(raw)
     assert held["cut"] is True and held["columns"] == list(COLUMNS) and held["cells"][0] == "A1"
+
+
+def test_what_is_said_again_is_as_young_as_the_row_that_said_it_last(load: Load, store: Store) -> None:
+    """The fact is written once; its age counts from the last row of its record, which said the same."""
+    source, columns = crm(observed="at"), (*COLUMNS, "at")
+    for day in (1, 3):
+        report = load([["A1", "a", "1", "", f"2026-11-0{day}T00:00:00Z"]], source, columns)
+        assert report.counts["facts"] == (2 if day == 1 else 0)
+    scopes, need = [f"{source.department}/internal"], GraphNeed("it", "crm.account/A1", "name", 60)
+    with store.snapshot() as reader:
+        size = reader.fetch("select size from head")[0][0]
+        (first,) = reader.fetch("select tx_to from version where tx_to < ?", (OPEN,))[0]
+        now = datetime(2026, 11, 5, tzinfo=UTC)
+        young = read_graph_facts(reader, [need], scopes, size, now)["it"]
+        then = read_graph_facts(reader, [need], scopes, first, now)["it"]
+    assert young.observed_at == datetime(2026, 11, 3, tzinfo=UTC)
+    assert then.observed_at == datetime(2026, 11, 1, tzinfo=UTC), "as of before the second row was loaded"
 
 
 def test_events_say_what_is_so_and_what_is_gone(load: Load, store: Store) -> None:

@@ -76,13 +76,16 @@ class LinkRow(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """A record: its data set, key, commitment, and whether a row of that key was held back as of the view."""
+    """A record: its data set, key, commitment, whether a row of that key was held back as of the view, and the moment
+    for which its row of then spoke (None: it does not say), in seconds since 1970.
+    """
 
     rid: int
     did: int
     skey: str
     kh: bytes
     quarantined: bool
+    observed: int | None
 
 
 class LoadRow(NamedTuple):
@@ -194,7 +197,8 @@ def _templates(dialect: Dialect) -> Mapping[str, str]:
         "entities": f"select m.rid, m.eid from member m where m.rid in :rids* and {_seen('m')}",
         "members": f"select m.rid from member m where m.eid in :eids* and {_seen('m')}",
         "records": "select r.rid, r.did, r.skey, r.kh, case when exists (select 1 from quarantine q "
-        + f"where q.did = r.did and q.skey = r.skey and {_seen('q')}) then 1 else 0 end "
+        + f"where q.did = r.did and q.skey = r.skey and {_seen('q')}) then 1 else 0 end, "
+        + f"(select v.observed from version v where v.rid = r.rid and {_seen('v')}) "
         + "from record r where r.rid in :rids*",
         "datasets": f"select d.did, d.name, ({_LAST_WHOLE}) from dataset d where {_OF_RECORDS}",
         "properties": "select p.pid, p.type, p.name from property p where p.pid in :pids*",
@@ -314,7 +318,7 @@ class GraphQuery:
         names = ("records", "datasets", "loads, and last", "properties")
         records, datasets, found, properties = self._reader.fetch_together([self._asked(name, given) for name in names])
         return Surroundings(
-            {row[0]: RecordRow(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) for row in records},
+            {row[0]: RecordRow(row[0], row[1], row[2], bytes(row[3]), bool(row[4]), row[5]) for row in records},
             {row[0]: (row[1], -1 if row[2] is None else row[2]) for row in datasets},
             {row[0]: _load_row(row) for row in found},
             {pid: (kind, name) for pid, kind, name in properties},

@@ -71,7 +71,7 @@ class Standings:
         """How ``fact`` stood; ``contradicted`` is what `contradicted_facts` found."""
         record, dataset, load = self._seen[fact.rid, fact.load]
         _, started, fresh, trust, by_observed = load
-        observed_at = fact.observed if by_observed else started
+        observed_at = _said_last(fact, record.observed) if by_observed else started
         age = self._now - observed_at
         key = (fact.flags, record.quarantined, contradicted, trust == "untrusted")
         flags = self._flags.get(key)
@@ -91,6 +91,13 @@ class Standings:
     def commitments(self) -> list[tuple[int, str, str]]:
         """Every record that has a name here: its number, data set and the commitment to its key."""
         return [(rid, self._datasets[row.did][0], row.kh.hex()) for rid, row in sorted(self._records.items())]
+
+
+def _said_last(fact: FactRow, row_observed: int | None) -> int:
+    """The last moment for which a fact was said: what a later row of its record says as well is written only once."""
+    if row_observed is None or not max(fact.observed, fact.valid_from) <= row_observed < fact.valid_to:
+        return fact.observed
+    return row_observed
 
 
 def contradicted_facts(facts: Iterable[FactRow], recorded: Set[int] = frozenset()) -> set[int]:

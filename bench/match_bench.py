@@ -10,21 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from bench.knowledge_bench import share_at
-from tests.knowledge.generated_people import MATCH, Person, people
+from tests.knowledge.generated_people import MATCH, people
 
-from remit.connectors.source_reader import BATCH_ROWS_MAX, SourceRows, TableAsk
 from remit.knowledge.arriving import current_matcher, match_one
 from remit.knowledge.load_table import load_table
 from remit.knowledge.resolve_type import resolve_type
 from remit.knowledge.source_file import SourceFile, load_source_file
 from remit.ledger.journal import Journal
 from remit.store.engine import Store, open_store
+from remit.testing.knowledge_stand_ins import ListReader
 
-__all__ = ["PeopleRows", "people_source"]
+__all__ = ["people_source"]
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ASKED = 1_000
@@ -37,39 +36,19 @@ def people_source() -> SourceFile:
     return load_source_file("register.yaml", "\n".join([*head, "    is: Person", "    key: id", "    facts:", *facts]))
 
 
-class PeopleRows:
-    """Reads invented people as rows; their key is their place."""
-
-    def __init__(self, rows: Sequence[Person]):
-        self.notes: list[str] = []
-        self._rows = rows
-
-    async def read(self, ask: TableAsk) -> AsyncIterator[SourceRows]:
-        """Hand out all rows."""
-        columns = ("id", *MATCH)
-        for first in range(0, len(self._rows), BATCH_ROWS_MAX):
-            some = self._rows[first : first + BATCH_ROWS_MAX]
-            rows = [(f"P{first + at}", *(row.get(name) for name in MATCH)) for at, row in enumerate(some)]
-            yield SourceRows(columns, rows, "people", first + 1)
-
-    async def taken(self, ask: TableAsk) -> None:
-        """Nothing to be told."""
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-
 def _figures(journal: Journal, store: Store, count: int) -> dict[str, float]:
     source = people_source()
     rows, labels = people(count, doubled=0.4, seed=3)
     known, asked = rows[:-ASKED], rows[-ASKED:]
-    load_table(journal, store, source, "person", PeopleRows(known), mode="full", now=NOW)
+    cells = [[f"P{place}", *(row.get(name) for name in MATCH)] for place, row in enumerate(known)]
+    reader = ListReader({"person": (("id", *MATCH), cells)})
+    load_table(journal, store, source, "person", reader, mode="full", now=NOW)
     resolve_type(journal, store, "Person", {"register": source}, now=int(NOW.timestamp()), single=frozenset())
     matcher = current_matcher(store, "Person")
     if matcher is None:
         raise SystemExit("no model was trained")
-    with store.snapshot() as reader:
-        places: dict[int, str] = dict(reader.fetch("select rid, skey from record"))
+    with store.snapshot() as snapshot:
+        places: dict[int, str] = dict(snapshot.fetch("select rid, skey from record"))
     wall, right, there, cpu_began = [], 0, 0, time.process_time()
     who = set(labels[:-ASKED])
     for row, label in zip(asked, labels[-ASKED:], strict=True):

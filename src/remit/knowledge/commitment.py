@@ -6,7 +6,6 @@ value anybody can check it. Receipts and roots cover commitments, so erasing val
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -16,7 +15,6 @@ __all__ = [
     "draw_salts",
     "erased_name",
     "key_commitment",
-    "new_salt",
     "value_commitment",
     "value_commitments",
 ]
@@ -24,11 +22,6 @@ __all__ = [
 SALT_BYTES: Final = 16
 _KEY: Final = b"remit.key"
 _VALUE: Final = b"remit.value"
-
-
-def new_salt() -> bytes:
-    """A record's salt, from the system's source of randomness."""
-    return secrets.token_bytes(SALT_BYTES)
 
 
 def draw_salts(random: Callable[[int], bytes], count: int) -> list[bytes]:

@@ -31,6 +31,7 @@ section{background:var(--surface);border:1px solid var(--line);border-radius:10p
 th,td{text-align:left;padding:6px 14px 6px 0;border-top:1px solid var(--line);vertical-align:top}
 thead th{border-top:0;color:var(--ink-2);font-size:12px}tbody th{font-weight:560;width:11em}
 code{font:12.5px ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+.whole,.whole code{white-space:nowrap}
 .chip{display:inline-block;padding:1px 8px;border-radius:10px;font-size:12px;font-weight:560;white-space:nowrap;
 background:var(--sunken)}.good{background:var(--ok-soft);color:var(--ok)}
 .odd{background:var(--warn-soft);color:var(--warn)}.bad{background:var(--bad-soft);color:var(--bad)}
@@ -109,9 +110,10 @@ def weekly_page(flagged: Sequence[FlaggedCase], days: int, company: str) -> str:
         sure = "-" if one.confidence_bp is None else f"{one.confidence_bp / 10_000:.4f}"
         learned = "" if one.threshold_bp is None else f"<br>threshold {one.threshold_bp / 10_000:.4f}"
         rows.append(
-            f"<tr><td>{chips}</td><td>{escape(one.agent)}<br><code>{escape(one.name)}</code></td>"
+            f'<tr><td>{chips}</td><td class="whole">{escape(one.agent)}<br><code>{escape(one.name)}</code></td>'
             f"<td>{escape(one.case) or '-'}<br><code>{escape(one.action[:12])}</code></td><td>{sure}{learned}</td>"
-            f"<td>{'<br>'.join(escape(said) for said in one.said) or '-'}</td><td>{escape(one.at[:19])}Z</td></tr>"
+            f"<td>{'<br>'.join(escape(said) for said in one.said) or '-'}</td>"
+            f'<td class="whole">{escape(one.at[:19])}Z</td></tr>'
         )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Why", "Agent", "Case", "Confidence", "Said", "When"))
     body = (

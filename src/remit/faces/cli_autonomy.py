@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -166,13 +167,12 @@ def certificate(
     from remit.app import open_company
 
     with open_company(company, "certificate", report=warn) as control:
-        tracks = [
-            one for one in control.autonomy.in_force() if (one.agent, one.action, one.class_) == (agent, action, class_)
-        ]
+        of_action = [one for one in control.autonomy.in_force() if (one.agent, one.action) == (agent, action)]
+        tracks = [one for one in of_action if one.class_ == class_]
         found = control.autonomy.certificates(agent, action, class_)
     track = tracks[0] if tracks else None
     if not found:
-        raise NotFound(f"no certificate was issued for {action:.80} of {agent:.80} yet; {_why_not(track)}")
+        raise NotFound(f"no certificate was issued for {action:.80} of {agent:.80} yet; {_why_not(track, of_action)}")
     if page is not None:
         from remit.faces.autonomy_page import certificate_page
 
@@ -187,7 +187,10 @@ def certificate(
     return 0
 
 
-def _why_not(track: TrackRecord | None) -> str:
+def _why_not(track: TrackRecord | None, of_action: Sequence[TrackRecord]) -> str:
+    if track is None and of_action:
+        classes = ", ".join(sorted(one.class_ for one in of_action))
+        return f"it earns by class: name one with --class, of {classes:.400}"
     if track is None:
         return "no case of its present version is on record"
     if track.labels_missing is None:

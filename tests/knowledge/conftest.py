@@ -35,8 +35,13 @@ def kept_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def emptied_store(kept_store: Store) -> Store:
     """The store of the module, emptied. A module that wants it has a fixture ``store`` that returns it."""
-    with kept_store.transaction() as transaction:
+    empty(kept_store)
+    return kept_store
+
+
+def empty(store: Store) -> None:
+    """Take everything out of a store."""
+    with store.transaction() as transaction:
         for table in TABLES:
             transaction.execute(f"delete from {table}")
         transaction.execute("update head set size = 0, epoch = 0")
-    return kept_store

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from remit.canonical import INTEGER_MAX, canonical
 from remit.errors import BadInput
 from remit.knowledge.cell_kinds import converter, plain_form
-from remit.knowledge.contract import Broken, Checked, Contract, compile_contract, is_personal
+from remit.knowledge.checked import Broken, Checked
+from remit.knowledge.contract import Contract, compile_contract, is_personal
 from remit.knowledge.source_file import FactSpec, LinkSpec, TableSpec
 
 KINDS = ("text", "integer", "money", "decimal", "boolean", "date", "moment")

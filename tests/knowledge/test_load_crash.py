@@ -21,7 +21,7 @@ from remit.ledger.checkpoint import Signer
 from remit.store.engine import Store, open_store
 
 SCRIPT = Path(__file__).parent / "loading_process.py"
-COMMITS = 18
+COMMITS = 24
 """About as many commits as the two loads take."""
 
 CONTENT = {

@@ -267,7 +267,8 @@ def test_patterns_keep_their_meaning() -> None:
                                                          "logicalTypeOptions": {"pattern": theirs}}]}],
             })
         )  # fmt: skip
-        from remit.knowledge.contract import Broken, compile_contract
+        from remit.knowledge.checked import Broken
+        from remit.knowledge.contract import compile_contract
 
         table = loaded(text).tables["t"]
         contract = compile_contract(table, "UTC")

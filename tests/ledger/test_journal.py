@@ -105,6 +105,17 @@ def test_a_refusal_to_fit_is_checked_too(journal: Journal) -> None:
     journal.close()
 
 
+def test_a_limit_whose_cap_is_not_known_begins_nothing(journal: Journal) -> None:
+    """So a reserve comes out of a record, where the cap was a sealed fact."""
+    for fits in (True, False):
+        with pytest.raises(Moved, match="limit"):
+            journal.append_now(
+                Event("action.decided", "agent:a", {"attempt": 1}, "c", "a1", "decided:1"),
+                guards=Guards(reserves=(Reserve("limit", 0, None, 0, fits, "budget"),)),
+            )
+    journal.close()
+
+
 def test_failed_effects_give_back(store: Store, journal: Journal) -> None:
     journal.append_now(begun("a1", 70, ("e/1",), "once/x"), guards=Guards(reserves=(reserve(70, 100),)))
     with pytest.raises(Moved, match="limit"):

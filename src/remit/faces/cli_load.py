@@ -140,7 +140,8 @@ def _say_load(report: Mapping[str, Any]) -> None:
     for note in report.get("notes", ()):
         say(f"  {note}", "dim")
     for item in report.get("drift", ()):
-        say("  drift: " + ", ".join(f"{key} {value}" for key, value in item.items()), "yellow")
+        said = ", ".join(f"{key} {value}" for key, value in item.items() if key not in ("what", "column"))
+        say(f"  drift: {item['what']} {item['column']}{f' ({said})' if said else ''}", "yellow")
     if report["problem"]:
         say(f"  {report['problem']}", "bold red")
 

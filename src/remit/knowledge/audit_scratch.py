@@ -97,9 +97,9 @@ class AuditScratch:
         """Insert rows into a table that `run` made."""
         self._many(f"insert into {table} values ({', '.join('?' * width)})", rows)  # noqa: S608 - names of our own
 
-    def forget(self, number: int, place: int, rows: Iterable[tuple[int]]) -> None:
-        """Take one cell out of rows of a table."""
-        self._many(f"update t{number} set v{place} = null where row = ?", rows)  # noqa: S608 - numbers of our own
+    def correct(self, number: int, place: int, rows: Iterable[tuple[str | None, int]]) -> None:
+        """Put other values into one cell of rows of a table: each value, or None to take it out, and its row."""
+        self._many(f"update t{number} set v{place} = ? where row = ?", rows)  # noqa: S608 - numbers of our own
 
     def close(self) -> None:
         """Let go of it and of what it holds."""

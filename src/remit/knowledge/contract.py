@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
-from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Final
 
 from remit.canonical import canonical_sound
 from remit.connectors.answer import as_moment
@@ -30,10 +29,11 @@ from remit.knowledge.cell_kinds import (
     shape_of,
     truth_of,
 )
+from remit.knowledge.checked import Broken, Checked, CheckedColumns, Marks
 from remit.knowledge.source_file import FactSpec, LinkSpec, TableSpec
 from remit.knowledge.value_rule import WrongCell, is_personal, value_rule
 
-__all__ = ["Broken", "Checked", "Contract", "compile_contract", "is_personal"]
+__all__ = ["Contract", "compile_contract", "is_personal"]
 
 _REMEMBERED_MAX: Final = 4_096
 _REMEMBERED_LENGTH_MAX: Final = 200
@@ -42,34 +42,6 @@ _TOGETHER_MIN: Final = 32
 
 ReadCell = Callable[[object], str | None]
 """Takes a cell and returns what is kept of it as canonical JSON text, None when it is missing; raises `WrongCell`."""
-
-
-class Checked(NamedTuple):
-    """What is kept of a row that holds.
-
-    ``values`` are canonical JSON texts in the order of the table's facts, ``links`` keys in the order of its links;
-    None is missing. ``observed``, ``valid_from`` and ``valid_to`` are whole seconds since 1970; ``observed`` is the
-    row's own column for it, else the moment at which it changed, None when it tells neither. ``changed`` is the
-    cursor cell as text. A row that is ``deleted`` has no values and no links.
-    """
-
-    key: str
-    deleted: bool
-    values: Sequence[str | None]
-    links: Sequence[str | None]
-    observed: int | None
-    valid_from: int | None
-    valid_to: int | None
-    changed: str | None
-
-
-class Broken(NamedTuple):
-    """The first rule that a row breaks. ``key`` is empty when it has none; ``reason`` has at most 200 characters."""
-
-    key: str
-    rule: str
-    column: str
-    reason: str
 
 
 def compile_contract(table: TableSpec, zone: str) -> Contract:
@@ -143,13 +115,14 @@ class Contract:
         """Check several rows, each as `check` does; where all of them hold, column by column, which is much cheaper."""
         if len(rows) < _TOGETHER_MIN:
             return [self.check(row) for row in rows]
-        found = self._check_columns(rows)
+        found = self.check_columns(rows)
         if found is not None:
-            return found
+            return [*found.rows()]
         half = len(rows) // 2  # the rows that do not hold are most likely few
         return self.check_all(rows[:half]) + self.check_all(rows[half:])
 
-    def _check_columns(self, rows: Sequence[Sequence[object]]) -> list[Checked | Broken] | None:
+    def check_columns(self, rows: Sequence[Sequence[object]]) -> CheckedColumns | None:
+        """Check rows column by column; None unless all of them hold and none is deleted."""
         if set(map(len, rows)) != {self._width}:
             return None
         columns = list(zip(*rows, strict=True))
@@ -159,7 +132,6 @@ class Contract:
             keys = [key for key in named if isinstance(key, str)]
         if len(keys) < len(rows):
             return None
-        nothing = [None] * len(rows)
         try:
             values = [
                 short(columns[place]) or [read(cell) for cell in columns[place]]
@@ -171,18 +143,15 @@ class Contract:
             ]
         except WrongCell:
             return None
-        by_row = zip(*values, strict=True) if values else [()] * len(rows)
-        linked = zip(*links, strict=True) if links else [()] * len(rows)
         if not self._marks:
-            cells = zip(keys, repeat(False), by_row, linked, nothing, nothing, nothing, nothing, strict=False)
-            return list(map(Checked._make, cells))
-        result: list[Checked | Broken] = []
-        for key, row, facts, ends in zip(keys, rows, by_row, linked, strict=True):
-            marks = self._read_marks(key, row)
-            if isinstance(marks, Broken) or marks[0]:
+            return CheckedColumns(keys, values, links, None)
+        marks: list[Marks] = []
+        for key, row in zip(keys, rows, strict=True):
+            found = self._read_marks(key, row)
+            if isinstance(found, Broken) or found[0]:
                 return None
-            result.append(Checked(key, False, facts, ends, *marks[1:]))
-        return result
+            marks.append(found[1:])
+        return CheckedColumns(keys, values, links, marks)
 
     def _whole_row(self, row: Sequence[object]) -> Sequence[object]:
         return [*row, *[None] * (self._width - len(row))] or [None]

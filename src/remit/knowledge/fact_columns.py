@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain, compress, repeat
 from typing import Any, Final, Literal, NamedTuple
 
-from remit.knowledge.commitment import value_commitment, value_commitments
+from remit.knowledge.commitment import commitments_by_row, value_commitment
 from remit.knowledge.fact_flags import CORRECTED
 from remit.knowledge.timeline import OPEN, Piece, Segment, place
-from remit.store.engine import Cells, Row, Transaction
+from remit.store.engine import Cells, Cycle, Held, Row, Transaction
 
 __all__ = ["FactColumns", "Said"]
 
 _NAMES: Final = {"fact": ("fid", "rid", "value", ",vh"), "link": ("lid", "src", "dst", "")}
+_CYCLE_LENGTH_MAX: Final = 1_000
 _OWNER, _PID, _VALUE, _FROM, _TO, _OBSERVED, _SC, _FLAGS, _VH = range(1, 10)
 
 
@@ -55,6 +57,8 @@ class FactColumns:
         self.vh: list[bytes] = []
         self.closed: list[int] = []
         self._known: dict[int, list[Row]] = defaultdict(list)
+        self._regular: Sequence[int] = ()
+        """Records that came first, with all of their properties."""
 
     def __len__(self) -> int:
         return len(self.rid)
@@ -83,24 +87,38 @@ class FactColumns:
         commitments: Sequence[bytes] | None = None,
     ) -> None:
         """Write what a row says of a record of which nothing is known; ``commitments`` where they were worked out."""
-        pids, scopes = self.pids, self.scopes
-        if not pids:
+        if self.table == "fact" and commitments is None:
+            (commitments,) = commitments_by_row([salt], [values])  # type: ignore[list-item]
+        self.add_rows([rid], [values], [said], commitments or ())
+
+    def add_rows(
+        self,
+        rids: Sequence[int],
+        rows: Sequence[Sequence[str | int | None]],
+        said: Sequence[Said],
+        commitments: Sequence[bytes] = (),
+    ) -> None:
+        """`add_all` of several records, with one `Said` for each, all at once."""
+        width = len(self.pids)
+        if not width:
             return
-        if None in values:
-            there = [number for number, value in enumerate(values) if value is not None]
-            pids, scopes = [pids[number] for number in there], [scopes[number] for number in there]
-            values = [values[number] for number in there]
-        count = len(values)
-        self.rid += [rid] * count
-        self.pid += pids
+        if len(set(said)) == 1:  # as where a table has no column that says when its rows were so
+            times = [[cell] * (width * len(rids)) for cell in said[0][:4]]
+        else:
+            times = [_each(column, width) for column in list(zip(*said, strict=True))[:4]]
+        columns = [*times, _each(rids, width), list(self.pids) * len(rids), list(self.scopes) * len(rids)]
+        values = list(chain.from_iterable(rows))
+        if None not in values:
+            self._regular = self._regular if self.rid else rids
+        else:
+            there = [value is not None for value in values]
+            columns = [list(compress(column, there)) for column in columns]
+            values = [value for value in values if value is not None]
+        own = (self.valid_from, self.valid_to, self.observed, self.flags, self.rid, self.pid, self.sc)
+        for cells, more in zip(own, columns, strict=True):
+            cells.extend(more)
         self.value += values  # type: ignore[arg-type]
-        self.valid_from += [said.begin] * count
-        self.valid_to += [said.end] * count
-        self.observed += [said.observed] * count
-        self.sc += scopes
-        self.flags += [said.flags] * count
-        if self.table == "fact":
-            self.vh += value_commitments(salt, values) if commitments is None else commitments  # type: ignore[arg-type]
+        self.vh += commitments
 
     def compare(
         self, rid: int, values: Sequence[str | int | None], said: Said, absent: frozenset[int], salt: bytes
@@ -157,25 +175,36 @@ class FactColumns:
         if self.table == "fact":
             self.vh.append(value_commitment(salt, str(value)) if of is None else of[_VH])
 
-    def write(self, transaction: Transaction, first: int, seq: int, load: int) -> list[Sequence[Any]]:
+    def write(self, transaction: Transaction, first: int, seq: int, load: int) -> list[Sequence[Any] | int]:
         """Close and insert, numbered from ``first`` on; return the columns that a root covers."""
         if self.closed:
             transaction.update_in(self.table, "tx_to", seq, self.number, self.closed)
         count = len(self)
         if not count:
             return []
-        numbers = list(range(first, first + count))
+        numbers = range(first, first + count)
         spans = {"valid_from": self.valid_from, "valid_to": self.valid_to, "observed": self.observed}
         ends = {"sc": self.sc, "flags": self.flags}
-        # Most batches have one moment and no flags: what all rows share is sent once.
+        # Most batches have one moment and no flags: what all rows share is sent, and digested, once.
         shared = {name: cells[0] for name, cells in (spans | ends).items() if cells.count(cells[0]) == count}
         cells: dict[str, Cells] = {
             self.number: numbers, self.owner: self.rid, "pid": self.pid, self.value_name: self.value, "tx_from": seq,
             "tx_to": OPEN, "load": load, **spans, **ends, **shared,
         }  # fmt: skip
+        width = len(self.pids)
+        if len(self._regular) * width == count and width <= _CYCLE_LENGTH_MAX:
+            cells |= {self.owner: Held(self._regular, width), "pid": Cycle(tuple(self.pids))}
+            cells |= {} if "sc" in shared else {"sc": Cycle(tuple(self.scopes))}
         if self.table == "fact":
             cells["vh"] = self.vh
         transaction.insert_columns(self.table, cells, count)
         values = [] if self.table == "fact" else [self.value]
         commitments = [self.vh] if self.table == "fact" else []
-        return [numbers, self.rid, self.pid, *values, *spans.values(), [load] * count, *ends.values(), *commitments]
+        times = [shared.get(name, column) for name, column in spans.items()]
+        marks = [shared.get(name, column) for name, column in ends.items()]
+        return [list(numbers), self.rid, self.pid, *values, *times, load, *marks, *commitments]
+
+
+def _each(cells: Sequence[int], times: int) -> list[int]:
+    """Each cell so many times over."""
+    return list(chain.from_iterable(map(repeat, cells, repeat(times))))

@@ -1,7 +1,8 @@
 """Facts for the gate: what the graph says of the entity an action is about, with where it comes from and what is odd.
 
 Of several facts the one from the most trusted source counts, of these the one observed last. Where another visible
-record says otherwise, it is flagged, and the gate and its rules can see that.
+record says otherwise, it is flagged, and the gate and its rules can see that. A problem never says which entity was
+asked about: it is recorded in clear, and the name may have to be erased.
 """
 
 from __future__ import annotations
@@ -62,13 +63,17 @@ def read_graph_facts(
 
 def _read(query: GraphQuery, need: GraphNeed, now: int) -> Fact:
     try:
-        known, facts = _candidates(query, need)
+        rids = query.called(need.about)
+    except BadInput:
+        return _missing(need, "what it is asked about is not an entity: expected Type/KEY, source.table/KEY or e123")
+    try:
+        known, facts = _candidates(query, need, rids)
     except RemitError as error:
         return _missing(need, str(error)[:500])
     if not facts and known and need.absent_in:
         return _absent(query, need)
     if not facts:
-        return _missing(need, f"nothing that may be seen says {need.get} of {need.about}"[:500])
+        return _missing(need, f"nothing that may be seen says {need.get} of the entity asked about"[:500])
     against = contradicted_facts(_as_one(facts))
     standings = Standings(query, facts, now)
     fact, standing = min(
@@ -79,6 +84,7 @@ def _read(query: GraphQuery, need: GraphNeed, now: int) -> Fact:
     return Fact(
         need.name, value, standing.dataset, standings.name_of(fact.rid), observed_at, need.fresh_seconds,
         id=f"f{fact.fid}", trust=standing.trust, flags=standing.flags,
+        commitment="" if value is None else bytes(fact.vh).hex(),
     )  # fmt: skip
 
 
@@ -90,7 +96,7 @@ def _absent(query: GraphQuery, need: GraphNeed) -> Fact:
     """What silence means, as old as the last time that all was said."""
     load = query.last_whole(need.absent_in)
     if load is None:
-        silence = f"nothing says {need.get} of {need.about}, and {need.absent_in} was never read whole"
+        silence = f"nothing says {need.get} of the entity asked about, and {need.absent_in} was never read whole"
         return _missing(need, silence[:500])
     observed_at = datetime.fromtimestamp(load.started, UTC)
     return Fact(
@@ -105,22 +111,21 @@ def _absent(query: GraphQuery, need: GraphNeed) -> Fact:
     )
 
 
-def _candidates(query: GraphQuery, need: GraphNeed) -> tuple[bool, list[FactRow]]:
-    """Whether the entity that is asked about is known, and what the graph says."""
+def _candidates(query: GraphQuery, need: GraphNeed, rids: Sequence[int]) -> tuple[bool, list[FactRow]]:
+    """Whether the entity that is asked about, which records ``rids`` may be, is known, and what the graph says."""
     *links, name = need.get.split(".")
     if len(links) >= NAMES_MAX or not name or "" in links:
         raise BadInput(f"get: got {need.get!r:.80}, expected a property, or at most two links and a property")
-    rids = query.visible(query.called(need.about))
-    eids = sorted(set(query.entities(rids).values()))
+    eids = sorted(set(query.entities(query.visible(rids)).values()))
     known = bool(eids)
     if len(eids) > 1:
-        raise BadInput(f"several entities that may be seen are called {need.about!r:.80}")
+        raise BadInput("several entities that may be seen are called what is asked about")
     for link in links:
         near = query.visible(query.members(eids))
         found = query.links(near, LINKS_MAX + 1, link)
         sides = [(row.near, row.side) for row in found]
         if any(sides.count(side) > LINKS_MAX for side in set(sides)):
-            raise BadInput(f"more than {LINKS_MAX} links {link!r:.80} lead on from {need.about!r:.80}")
+            raise BadInput(f"more than {LINKS_MAX} links {link!r:.80} lead on from the entity asked about")
         eids = sorted({row.eid for row in found})
     return known, [fact for fact in query.named(eids, name) if fact.value is not None]
 

@@ -19,6 +19,7 @@ import orjson
 
 from remit.canonical import canonical
 from remit.errors import Conflict
+from remit.knowledge.known_blocks import KnownBlocks, forget_blocks, keep_blocks, take_blocks
 from remit.knowledge.load_plan import LoadPlan, plan_load, table_fingerprint
 from remit.knowledge.source_file import SourceFile, TableSpec
 from remit.ledger.journal import Journal
@@ -39,7 +40,7 @@ _LOCK: Final = threading.Lock()
 @dataclass(frozen=True, slots=True)
 class LoadClaim:
     """A load that has begun. ``before`` is the ledger's size then; ``last`` the data of the last whole load, None when
-    there is none; ``since`` its cursor.
+    there is none; ``since`` its cursor; ``blocks`` what is known of the rows that are current.
     """
 
     plan: LoadPlan
@@ -47,6 +48,7 @@ class LoadClaim:
     before: int
     last: Mapping[str, Any] | None
     since: str
+    blocks: KnownBlocks | None
 
     def guard(self, transaction: Transaction) -> None:
         """Make sure, under the head lock, that this load still runs, and say that it does.
@@ -85,8 +87,9 @@ class LoadClaim:
         cursor: str,
         data: Mapping[str, Json],
         event: Event,
+        blocks: KnownBlocks | None = None,
     ) -> None:
-        """Write the end of the load: its row and its event in one commit.
+        """Write the end of the load: its row, its event, and the blocks it found, in one commit.
 
         Raises:
             Conflict: it was ended by another load.
@@ -98,6 +101,8 @@ class LoadClaim:
                 "update load set mode = ?, state = ?, ended = ?, cursor = ?, data = ?, tx = ? where load = ?",
                 (mode, state, ended, cursor, canonical(data).decode(), seq, self.plan.load),
             )
+            if blocks is not None:
+                keep_blocks(transaction, self.plan.did, self.plan.load, blocks)
             return [event]
 
         journal.append_with(work)
@@ -132,6 +137,9 @@ def claim_load(
         plan = plan_load(transaction, source, spec, load, started, random)
         events = _bury_dead(transaction, seq, store, plan)
         last, since = _last_whole(transaction, plan.did)
+        blocks = take_blocks(transaction, plan.did, load) if mode == "full" else None
+        if mode != "full":
+            forget_blocks(transaction, [plan.did])
         fingerprint = table_fingerprint(source, spec).hex()
         if last is not None and last.get("fingerprint") == fingerprint:
             plan = replace(plan, anew=False)
@@ -147,7 +155,7 @@ def claim_load(
         transaction.insert_many("load", columns, [row])
         with _LOCK:
             _RUNNING.add((store.url, load))
-        claimed.append(LoadClaim(plan, begun, seq + len(events), last, since))
+        claimed.append(LoadClaim(plan, begun, seq + len(events), last, since, blocks))
         return events
 
     try:

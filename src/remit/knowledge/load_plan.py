@@ -8,8 +8,8 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from remit.errors import BadInput
-from remit.knowledge.commitment import key_commitment, value_commitments
-from remit.knowledge.contract import Broken, Checked
+from remit.knowledge.checked import Broken, Checked
+from remit.knowledge.commitment import commitments_by_row, key_commitment
 from remit.knowledge.names import number_dataset, number_properties, number_scopes
 from remit.knowledge.source_file import SourceFile, TableSpec
 from remit.store.engine import Transaction
@@ -92,12 +92,11 @@ class LoadPlan:
 
 def new_record(salt: bytes, checked: Checked, data: bytes, fingerprint: bytes) -> NewRecord:
     """Return what a record that is not known is kept under."""
-    values = [value for value in checked.values if value is not None]
     return NewRecord(
         salt,
         key_commitment(salt, checked.key),
         row_hash(salt, data, fingerprint),
-        value_commitments(salt, values),
+        commitments_by_row([salt], [checked.values])[0],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from hashlib import blake2b
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import Any, Final
 
 import orjson
@@ -14,22 +14,29 @@ from remit.canonical import INTEGER_MAX, canonical_sound
 from remit.connectors.source_reader import SourceRows
 from remit.errors import BadInput, Refused
 from remit.knowledge.cell_kinds import cell_text, moment_seconds
+from remit.knowledge.checked import Broken, Checked
 from remit.knowledge.commitment import draw_salts
-from remit.knowledge.contract import Broken, Checked, Contract
+from remit.knowledge.contract import Contract
+from remit.knowledge.fresh_rows import FreshRows, fresh_rows
+from remit.knowledge.known_blocks import KnownBlocks, block_digest
 from remit.knowledge.load_plan import TakenRow, new_record
 from remit.knowledge.recordable import recordable
 from remit.knowledge.source_file import TableSpec
 from remit.knowledge.timeline import OPEN
 from remit.store.engine import Reader, Store
 
-__all__ = ["KnownRows", "RowSorter", "raw_row"]
+__all__ = ["KNOWN_ROWS_MAX", "KnownRows", "RowSorter", "raw_row"]
 
 KNOWN_ROWS_MAX: Final = 2_000_000
 """Up to so many current rows of a data set are held in memory for a full load, about 200 bytes each."""
 RAW_BYTES_MAX: Final = 16_384
 _CELL_LENGTH_MAX: Final = 1_000
 POSITION_LENGTH_MAX: Final = 300
+FRESH_ROWS_MIN: Final = 32
+"""Fewer rows than this are taken one by one."""
 _SALT: Final = 16
+_BETWEEN_KEYS: Final = "\0"
+_BETWEEN_ROWS: Final = b"],["
 _OF_CURRENT: Final = "from record r join version v on v.rid = r.rid where r.did = ? and v.tx_to = ?"
 _CURRENT: Final = f"select r.rid, r.skey {_OF_CURRENT}"
 _CURRENT_HASHES: Final = {
@@ -41,28 +48,71 @@ _CURRENT_HASHES: Final = {
 class KnownRows:
     """The current rows of a data set for one full load, and which of them it has not seen.
 
-    Where they are few they are read once, else those of each batch are looked up together. A key of which something
-    is held in quarantine is never taken as known, so that a good row closes its entry.
+    Where they are few they are read once, else those of each batch are looked up together; and not before a batch
+    comes that is none of ``blocks``. A key of which something is held in quarantine is never taken as known, so that a
+    good row closes its entry.
     """
 
-    def __init__(self, store: Store, did: int):
+    def __init__(self, store: Store, did: int, blocks: KnownBlocks | None = None):
         self._store, self._did = store, did
         self._rows: dict[str, bytes] | None = None
         self._seen = bytearray()
-        with store.snapshot() as reader:
-            held = reader.fetch("select distinct skey from quarantine where did = ? and tx_to = ?", (did, OPEN))
-            self._held = {key for (key,) in held}
-            if reader.fetch("select count(*) from record where did = ?", (did,))[0][0] <= KNOWN_ROWS_MAX:
-                self._rows = dict(reader.stream(_CURRENT_HASHES[reader.dialect], (did, OPEN)))
+        held = store.read("select distinct skey from quarantine where did = ? and tx_to = ?", (did, OPEN))
+        self._held = {key for (key,) in held}
+        self._blocks = None if held else blocks
+        self._seen_blocks: dict[bytes, str] = {}
+        """Those that came, with the keys of their rows, joined, as long as the current rows are not read."""
+        self._read = False
+        self.count: int | None = None
+        """How many current rows there were, where somebody counted."""
+        if self._blocks is None:
+            self._read_rows()
+        else:
+            self.count = self._blocks.rows
+
+    def _read_rows(self) -> None:
+        self._read = True
+        with self._store.snapshot() as reader:
+            if reader.fetch("select count(*) from record where did = ?", (self._did,))[0][0] <= KNOWN_ROWS_MAX:
+                self._rows = dict(reader.stream(_CURRENT_HASHES[reader.dialect], (self._did, OPEN)))
+                self.count = len(self._rows)
                 self._rows.update((key, b"") for key in self._held & self._rows.keys())
             else:
                 self._seen = bytearray(reader.fetch("select max(rid) + 1 from record")[0][0])
+        for digest, keys in self._seen_blocks.items():
+            self._see(keys.split(_BETWEEN_KEYS))
+            self._seen_blocks[digest] = ""
+
+    def takes_block(self, digest: bytes, keys: list[str]) -> bool:
+        """Whether a block of rows is known, all of it; its ``keys`` count as seen then."""
+        if self._blocks is None or digest not in self._blocks.digests:
+            return False
+        if self._read and not self._see(keys):
+            return False  # one of them came before, as something else: the last row of a key counts
+        self._seen_blocks[digest] = "" if self._read else _BETWEEN_KEYS.join(keys)
+        return True
+
+    def _see(self, keys: list[str]) -> bool:
+        """Count ``keys`` as seen, where each of them is current and none was seen before."""
+        if self._rows is not None:
+            known = all(map(self._rows.__contains__, keys))
+            if known:
+                self.take_out(keys)
+            return known
+        with self._store.snapshot() as reader:
+            rids = [rid for rid, _, _ in self._records(reader, keys)]
+        known = len(rids) == len(keys) and not any(rid >= len(self._seen) or self._seen[rid] for rid in rids)
+        if known:
+            self.mark(rids)
+        return known
 
     def among(self, keys: Iterable[str], waiting: Collection[str]) -> dict[str, bytes]:
         """Return salt and hash of rows, those of ``keys`` among them; what is taken out of it counts as seen.
 
         ``waiting`` are keys of which a row waits to be written, so that what is stored is not how they are.
         """
+        if not self._read:
+            self._read_rows()
         if self._rows is not None:
             return self._rows
         with self._store.snapshot() as reader:
@@ -75,10 +125,11 @@ class KnownRows:
     def _records(self, reader: Reader, keys: Iterable[str]) -> list[tuple[Any, ...]]:
         return reader.fetch_each("record", "rid,skey,salt", "skey", list(keys), f"did = {self._did}")
 
-    def take_out(self, key: str) -> None:
-        """Count ``key`` as seen."""
-        if self._rows is not None:
-            self._rows.pop(key, None)
+    def take_out(self, keys: Iterable[str]) -> None:
+        """Count ``keys`` as seen."""
+        if self._rows:
+            for key in keys:
+                self._rows.pop(key, None)
 
     def mark(self, rids: Iterable[int]) -> None:
         """Count records as seen."""
@@ -88,6 +139,10 @@ class KnownRows:
 
     def unseen(self, size: int) -> Iterator[list[str]]:
         """Yield the keys of current rows that were not seen, ``size`` at a time, in an order that does not vary."""
+        if not self._read:
+            if self._blocks is not None and self._seen_blocks.keys() == self._blocks.digests:
+                return
+            self._read_rows()
         if self._rows is not None:
             keys = sorted(self._rows)
             yield from (keys[start : start + size] for start in range(0, len(keys), size))
@@ -124,6 +179,8 @@ class RowSorter:
         self._fingerprint = fingerprint
         self._absent: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self.unchanged = 0
+        self.blocks: list[bytes] | None = []
+        """Digests of the blocks so far; None once there was something that they cannot stand for."""
 
     def bind(self, rows: SourceRows) -> None:
         """Get ready for the columns that rows come in.
@@ -154,40 +211,68 @@ class RowSorter:
             frozenset(at for at, link in enumerate(self._spec.links) if link.column in missing),
         )
 
-    def sort(self, batch: SourceRows, waiting: Collection[str]) -> list[TakenRow]:
+    def sort(self, batch: SourceRows, waiting: Collection[str]) -> list[TakenRow] | FreshRows:
         """Return the rows of ``batch`` that are not known to be unchanged, checked; count the others."""
         self.bind(batch)
         keys = self._quick_keys(batch.rows)
+        together = _bytes_together(self._pick, batch.rows)
+        if self._is_known_block(batch, together, keys):
+            self.unchanged += len(keys)
+            return []
         known = {} if self._known is None else self._known.among(filter(None, keys), waiting)
         odd: dict[int, TakenRow] = {}
         fresh: dict[int, bytes] = {}
-        unknown = set[int]()
-        ops, problems, pick, fingerprint = batch.ops, batch.problems, self._pick, self._fingerprint
-        for index, (row, key) in enumerate(zip(batch.rows, keys, strict=True)):
-            if index in problems or (ops is not None and ops[index] == "d"):
+        unknown: list[int] = []
+        skipped = {*batch.problems, *(index for index, op in enumerate(batch.ops or ()) if op == "d")}
+        look_up, fingerprint = known.pop, self._fingerprint
+        for index, (data, key) in enumerate(zip(_row_bytes(together, self._pick, batch.rows), keys, strict=True)):
+            if skipped and index in skipped:
                 odd[index] = self._odd(batch, index)
                 continue
-            data = _row_bytes(pick, row)
-            entry = known.pop(key, None)
+            entry = look_up(key, None)
             # The same as `row_hash`, written out: this line is most of what reloading an unchanged row costs.
             if entry and blake2b(data, key=entry[:_SALT], digest_size=16, person=fingerprint).digest() == entry[_SALT:]:
-                self.unchanged += 1
-            else:
-                fresh[index] = data
-                if entry is None:
-                    unknown.add(index)
+                continue
+            fresh[index] = data
+            if entry is None:
+                unknown.append(index)
+        self.unchanged += len(keys) - len(fresh) - len(odd)
         salts = draw_salts(self._random, len(unknown)) if self._random is not None else []
-        results = self._contract.check_all([batch.rows[index] for index in fresh])
-        checked = zip(fresh.items(), results, strict=True)
-        found = {
-            index: self._taken(batch, index, data, result, salts.pop() if salts and index in unknown else None)
-            for (index, data), result in checked
-        } | odd
-        taken = [found[index] for index in sorted(found)] if odd else list(found.values())
+        rows = self._fresh(batch, list(fresh.values()), salts) if len(salts) == len(keys) else None
+        taken = self._row_by_row(batch, fresh, dict(zip(unknown, salts, strict=False)), odd) if rows is None else []
+        found = [row.key for row in taken] if rows is None else rows.checked.keys
+        if len(fresh) != len(found) or any(map(ne, found, map(keys.__getitem__, fresh))):
+            self.blocks = None  # rows go by other keys than it seemed
         if self._known is not None:
-            for taken_row in taken:
-                self._known.take_out(taken_row.key)
-        return taken
+            self._known.take_out(found)
+        return taken if rows is None else rows
+
+    def _is_known_block(self, batch: SourceRows, together: bytes | None, keys: list[str]) -> bool:
+        """Whether all rows of a batch are known, just so; remember its digest, for the next load."""
+        if self._known is None or together is None or batch.ops is not None or batch.problems:
+            self.blocks = None
+            return False
+        digest = block_digest(together, self._fingerprint)
+        if self.blocks is not None:
+            self.blocks.append(digest)
+        return self._known.takes_block(digest, keys)
+
+    def _fresh(self, batch: SourceRows, data: list[bytes], salts: list[bytes]) -> FreshRows | None:
+        """All rows of a batch of which nothing is known, where every one of them holds."""
+        if len(data) < FRESH_ROWS_MIN:
+            return None
+        checked = self._contract.check_columns(batch.rows)
+        return None if checked is None else fresh_rows(checked, data, self._fingerprint, self._absent, salts)
+
+    def _row_by_row(
+        self, batch: SourceRows, fresh: dict[int, bytes], salts: dict[int, bytes], odd: dict[int, TakenRow]
+    ) -> list[TakenRow]:
+        results = self._contract.check_all([batch.rows[index] for index in fresh])
+        found = {
+            index: self._taken(batch, index, data, result, salts.get(index))
+            for (index, data), result in zip(fresh.items(), results, strict=True)
+        } | odd
+        return [found[index] for index in sorted(found)] if odd else list(found.values())
 
     def _quick_keys(self, rows: Sequence[Sequence[object]]) -> list[str]:
         """Keys that are most likely those of the contract; where one is not, the row is checked and found then."""
@@ -234,8 +319,25 @@ def _one(place: int) -> Callable[[Sequence[object]], object]:
     return lambda row: (row[place],)
 
 
-def _row_bytes(pick: Callable[[Sequence[object]], object], row: Sequence[object]) -> bytes:
-    """The mapped cells of a row as bytes: equal rows give equal bytes, others do not."""
+def _bytes_together(pick: Callable[[Sequence[object]], object], rows: Sequence[Sequence[object]]) -> bytes | None:
+    """The mapped cells of all rows as bytes; None where a row is cut short or has a cell that is not plain."""
+    try:
+        return orjson.dumps(list(map(pick, rows)), default=str)
+    except (IndexError, TypeError):
+        return None
+
+
+def _row_bytes(
+    together: bytes | None, pick: Callable[[Sequence[object]], object], rows: Sequence[Sequence[object]]
+) -> Iterable[bytes]:
+    """The mapped cells of each row as bytes: equal rows give equal bytes, others do not."""
+    parts = together[2:-2].split(_BETWEEN_ROWS) if together is not None else []
+    if len(parts) != len(rows):  # it also stands in a cell
+        return [_one_row_bytes(pick, row) for row in rows]
+    return [b"[%b]" % part for part in parts]
+
+
+def _one_row_bytes(pick: Callable[[Sequence[object]], object], row: Sequence[object]) -> bytes:
     try:
         cells = pick(row)
     except IndexError:  # cut short: whatever there is

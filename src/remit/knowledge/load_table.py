@@ -20,11 +20,13 @@ from remit.connectors.answer import zone as zone_of
 from remit.connectors.source_reader import FILE_COLUMN, SourceReader, SourceRows, TableAsk
 from remit.errors import BadInput, CannotTell, NotFound, Refused, RemitError, StoreUnavailable, Unreachable
 from remit.knowledge.contract import Contract, compile_contract
+from remit.knowledge.fresh_rows import FreshRows
+from remit.knowledge.known_blocks import KnownBlocks
 from remit.knowledge.load_claim import LoadClaim, claim_load
 from remit.knowledge.load_cursor import LoadCursor
 from remit.knowledge.load_drift import SourceLook, drift_between
 from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, TakenRow, table_fingerprint
-from remit.knowledge.load_rows import KnownRows, RowSorter
+from remit.knowledge.load_rows import KNOWN_ROWS_MAX, KnownRows, RowSorter
 from remit.knowledge.load_write import Written, close_records, write_rows
 from remit.knowledge.odd_rows import OddRows
 from remit.knowledge.recordable import recordable
@@ -216,7 +218,7 @@ class _Run:
         if batch.ops is not None and self.mode != "events":
             self.mode, self.plan = "events", replace(self.plan, events=True)
         if self.sorter is None:
-            self.known = KnownRows(self.store, self.plan.did) if self.mode == "full" else None
+            self.known = KnownRows(self.store, self.plan.did, self.claim.blocks) if self.mode == "full" else None
             new = self.known is not None or self.claim.last is None
             random = self.plan.random if new else None
             self.sorter = RowSorter(self.spec, self.contract, self.zone, self.fingerprint, self.known, random)
@@ -229,9 +231,19 @@ class _Run:
             self.cursor.take(row[place] for row in batch.rows if place < len(row))
         before = self.sorter.unchanged
         taken = self.sorter.sort(batch, self.waiting_keys)
-        self.keyless += sum(not row.key for row in taken)
         unchanged = self.sorter.unchanged - before
         self._count({"read": unchanged, "unchanged": unchanged})
+        if not isinstance(taken, FreshRows):
+            self._wait(taken)
+        elif self.waiting or not self.batch_rows <= 2 * len(taken) <= 2 * self.batch_rows:
+            self._wait(taken.taken())
+        else:
+            self._write_together([taken])
+        self.progress(dict(self.counts))
+
+    def _wait(self, taken: Sequence[TakenRow]) -> None:
+        """Write rows once there are enough of them for a commit."""
+        self.keyless += sum(not row.key for row in taken)
         self.waiting += taken
         self.waiting_keys.update(row.key for row in taken)
         while len(self.waiting) >= self.batch_rows:
@@ -239,7 +251,6 @@ class _Run:
             self._write(some)
         if not self.waiting:
             self.waiting_keys.clear()
-        self.progress(dict(self.counts))
 
     def _flush(self) -> None:
         if self.waiting:
@@ -249,7 +260,9 @@ class _Run:
 
     def _write(self, rows: Sequence[TakenRow]) -> None:
         """Write rows in one commit; a key that comes again in it begins another batch there, so that both are kept."""
-        rounds = _rounds(rows)
+        self._write_together(_rounds(rows))
+
+    def _write_together(self, rounds: Sequence[Sequence[TakenRow] | FreshRows]) -> None:
         self._commit([lambda t, seq, some=some: write_rows(t, seq, self.plan, some) for some in rounds])  # type: ignore[misc]
 
     def _commit(self, writes: Sequence[Callable[[Transaction, int], Written]]) -> None:
@@ -342,11 +355,24 @@ class _Run:
         self.claim.end(
             self.journal, mode=self.mode, state=state, ended=ended, cursor=cursor, data=kept,
             event=Event("source.loaded", f"source:{self.source.name}", event),
+            blocks=self._blocks() if state == "ok" else None,
         )  # fmt: skip
         return LoadReport(
             self.plan.dataset, self.plan.load, self.mode, state, counts, seconds, tuple(self.notes), tuple(drift),
             cursor, problem, self.asked_at, self.spec.columns,
         )  # fmt: skip
+
+    def _blocks(self) -> KnownBlocks | None:
+        """The blocks of a full load that was clean: all of its rows held, and each is current, once."""
+        found = None if self.sorter is None else self.sorter.blocks
+        if found is None or self.known is None or self.known.count is None or self.mode != "full":
+            return None
+        counts, digests = self.counts, frozenset(found)
+        current = self.known.count + counts["new"] - counts["closed"]
+        odd = counts["bad"] + counts["deleted"] + counts["late"] + counts["ahead"]
+        if odd or current != counts["read"] or current > KNOWN_ROWS_MAX or len(digests) < len(found):
+            return None
+        return KnownBlocks(current, digests)
 
     async def _say_taken(self, reader: SourceReader, ask: TableAsk, report: LoadReport) -> LoadReport:
         try:

@@ -6,14 +6,16 @@ Rows of one call have different keys. All of it stands in the commit of the one 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from itertools import chain, repeat
+from typing import Any, Final, NamedTuple
 
+from remit.knowledge.checked import Checked
 from remit.knowledge.commitment import draw_salts, key_commitment
-from remit.knowledge.contract import Checked
 from remit.knowledge.fact_columns import FactColumns, Said
 from remit.knowledge.fact_flags import AHEAD, LATE
+from remit.knowledge.fresh_rows import FreshRows
 from remit.knowledge.held_rows import HeldRow, hold_rows, supersede
 from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, LoadPlan, NewRecord, TakenRow, row_hash
 from remit.knowledge.pepper import erased_hash, read_pepper
@@ -56,9 +58,17 @@ class _Change(NamedTuple):
     late: bool
 
 
-def write_rows(transaction: Transaction, seq: int, plan: LoadPlan, rows: Sequence[TakenRow]) -> Written:
+def write_rows(transaction: Transaction, seq: int, plan: LoadPlan, rows: Sequence[TakenRow] | FreshRows) -> Written:
     """Write what ``rows`` say, as the batch at ``seq``; the caller appends its event there if there is a root."""
-    return _Batch(transaction, seq, plan).write(rows)
+    batch = _Batch(transaction, seq, plan)
+    keys = rows.checked.keys if isinstance(rows, FreshRows) else [row.key for row in rows if row.key]
+    batch.look_up(keys)
+    batch.block((plan.did, key) for key in keys if key not in batch.records)
+    if not isinstance(rows, FreshRows):
+        return batch.write(rows)
+    if batch.records or batch.blocked or any(key.startswith(_ERASED_KEY) for key in keys):
+        return batch.write(rows.taken())
+    return batch.write_fresh(rows)
 
 
 def close_records(transaction: Transaction, seq: int, plan: LoadPlan, keys: Iterable[str], before: int) -> Written:
@@ -100,13 +110,13 @@ class _Batch:
         self.next_lid = transaction.fetch("select coalesce(max(lid), 0) from link")[0][0]
 
     def write(self, rows: Sequence[TakenRow]) -> Written:
+        """Write rows that were looked up."""
         self.written.counts["read"] = len(rows)
-        self.look_up(row.key for row in rows if row.key)
-        self._block((self.plan.did, row.key) for row in rows if row.key and row.key not in self.records)
         gone_since = self._gone_since(rows)
         for row in rows:
             self._judge(row, gone_since)
-        targets = self._targets()
+        links = zip(*(change.checked.links for change in self.changes), strict=True)
+        targets = self._targets(list(links), {key: record.rid for key, record in self.records.items()})
         moments = self._moments()
         said = [self._said(change, moments) for change in self.changes]
         changing = [change.record.rid for change in self.changes if change.record.hash is not None]
@@ -116,6 +126,31 @@ class _Batch:
             self.links.read_known(self.transaction, changing, since)
         for change, (one, known_at) in zip(self.changes, said, strict=True):
             self._apply(change, targets, one, known_at)
+        return self.finish()
+
+    def write_fresh(self, rows: FreshRows) -> Written:
+        """Write rows that were looked up and of none of which anything is known."""
+        plan, keys, marks, count = self.plan, rows.checked.keys, rows.checked.marks, len(rows)
+        self.written.counts["read"] = self.written.counts["new"] = count
+        self.good += keys
+        rids = range(self.next_rid + 1, self.next_rid + 1 + count)
+        self.next_rid += count
+        same = repeat(plan.did, count), keys, repeat(plan.type, count), rows.salts, rows.key_commitments
+        self.new_records += zip(rids, *same, strict=True)
+        if marks is None:
+            times = [self._when(None, None, None)] * count
+        else:
+            times = [self._when(observed, begin, end) for observed, begin, end, _ in marks]
+        said = [one for one, _ in times]
+        targets = self._targets(rows.checked.links, dict(zip(keys, rids, strict=True)))
+        linked = [
+            [None if key is None else targets[did, key] for key in column]
+            for did, column in zip(plan.link_dids, rows.checked.links, strict=True)
+        ]
+        self.facts.add_rows(rids, rows.values, said, list(chain.from_iterable(rows.commitments)))
+        self.links.add_rows(rids, list(zip(*linked, strict=True)), said)
+        moments = (known_at for _, known_at in times)
+        self.versions += zip(rids, rows.row_hashes, moments, strict=True)
         return self.finish()
 
     def look_up(self, keys: Iterable[str]) -> None:
@@ -130,7 +165,7 @@ class _Batch:
                 by_rid[rid].hash, by_rid[rid].observed = row_hashed, observed
             self.written.rids = list(by_rid)
 
-    def _block(self, keys: Iterable[tuple[int, str]]) -> None:
+    def block(self, keys: Iterable[tuple[int, str]]) -> None:
         """Find out which keys belong to erased subjects and must not come back."""
         if not self.transaction.fetch("select hash from erased_key limit 1"):
             return
@@ -217,25 +252,29 @@ class _Batch:
         self.new_records.append((self.next_rid, did, key, type_name, salt, kh))
         return _Record(self.next_rid, type_name, salt)
 
-    def _targets(self) -> dict[tuple[int, str], int | None]:
-        """Find the records that the rows link to, and make a placeholder for each that is not loaded yet.
+    def _targets(
+        self, links: Sequence[Sequence[str | None]], here: Mapping[str, int]
+    ) -> dict[tuple[int, str], int | None]:
+        """Find the records that rows link to, and make a placeholder for each that is not loaded yet.
 
-        None stands for a record that was erased: no placeholder brings its key back.
+        ``links`` are the keys of each of the table's links, ``here`` the records of this data set that are known by
+        now. None stands for a record that was erased: no placeholder brings its key back.
         """
         plan = self.plan
         wanted: dict[int, dict[str, str]] = {}
-        for change in self.changes:
-            for place_, key in enumerate(change.checked.links):
-                if key is not None:
-                    wanted.setdefault(plan.link_dids[place_], {}).setdefault(key, plan.link_types[place_])
+        for did, type_name, column in zip(plan.link_dids, plan.link_types, links, strict=False):
+            keys = wanted.setdefault(did, {})
+            for key in column:
+                if key is not None and key not in keys:
+                    keys[key] = type_name
         result: dict[tuple[int, str], int | None] = {}
         for did, keys in wanted.items():
             found = self.transaction.fetch_each("record", "skey,rid", "skey", list(keys), f"did = {did}")
             result.update(((did, skey), rid) for skey, rid in found)
             if did == plan.did:
-                result.update(((did, key), self.records[key].rid) for key in keys if key in self.records)
+                result.update(((did, key), here[key]) for key in keys if key in here)
             missing = [(did, key) for key in keys if (did, key) not in result]
-            self._block(missing)
+            self.block(missing)
             for _, key in missing:
                 closed = (did, key) in self.blocked or key.startswith(_ERASED_KEY)
                 result[did, key] = None if closed else self._new_record(did, key, keys[key]).rid
@@ -252,20 +291,25 @@ class _Batch:
         return result
 
     def _said(self, change: _Change, moments: dict[int, list[int]]) -> tuple[Said, int | None]:
-        """When a row's values hold; and the moment it was so, no later than the load (None: it does not say)."""
+        """`_when` of a row, with its flags."""
         row, checked, record, late = change
-        started, moment = self.plan.started, checked.observed
-        ahead = moment is not None and moment > started + AHEAD_SECONDS_MAX
-        self.written.counts["ahead"] += ahead
-        known_at = None if moment is None else min(moment, started)
-        begin = checked.valid_from if checked.valid_from is not None else started if known_at is None else known_at
+        said, known_at = self._when(checked.observed, checked.valid_from, checked.valid_to)
         until = None
         if late and known_at is not None and checked.valid_from is None:
             until = min((known for known in moments[record.rid] if known > known_at), default=None)
-        flags = row.flags | (AHEAD if ahead else 0) | (LATE if late else 0)
-        end = OPEN if checked.valid_to is None else checked.valid_to
+        flags = said.flags | row.flags | (LATE if late else 0)
+        return said._replace(flags=flags, late=late, until=until), known_at
+
+    def _when(self, moment: int | None, valid_from: int | None, valid_to: int | None) -> tuple[Said, int | None]:
+        """When a row's values hold; and the moment it was so, no later than the load (None: it does not say)."""
+        started = self.plan.started
+        ahead = moment is not None and moment > started + AHEAD_SECONDS_MAX
+        self.written.counts["ahead"] += ahead
+        known_at = None if moment is None else min(moment, started)
+        begin = valid_from if valid_from is not None else started if known_at is None else known_at
+        end = OPEN if valid_to is None else valid_to
         begin = min(begin, end - 1)  # a row may say that it ended before it was seen, and not since when it was so
-        return Said(begin, end, started if moment is None else moment, flags, late, until), known_at
+        return Said(begin, end, started if moment is None else moment, AHEAD if ahead else 0), known_at
 
     def _apply(
         self, change: _Change, targets: dict[tuple[int, str], int | None], said: Said, known_at: int | None
@@ -313,7 +357,7 @@ class _Batch:
         closed = sorted({*self.closing, *self.replaced})
         if self.typed:
             transaction.update_in("record", "type", plan.type, "rid", self.typed)
-        sections: dict[str, Sequence[Sequence[object]]] = {}
+        sections: dict[str, Sequence[Sequence[Any] | int]] = {}
         if closed:
             rows = transaction.fetch_in("version", "rid,tx_from", "rid", closed, f"tx_to = {OPEN}")
             sections["closed version"] = list(zip(*sorted(rows), strict=True))
@@ -323,11 +367,11 @@ class _Batch:
         sections["link"] = self.links.write(transaction, self.next_lid + 1, seq, plan.load)
         sections["closed fact"], sections["closed link"] = [sorted(self.facts.closed)], [sorted(self.links.closed)]
         written.counts["facts"], written.counts["links"] = len(self.facts), len(self.links)
-        if superseded or held or any(columns and len(columns[0]) for columns in sections.values()):
+        if superseded or held or any(columns and columns[0] for columns in sections.values()):
             written.root = root_of(seq, sections)
         return written
 
-    def _insert_records(self, sections: dict[str, Sequence[Sequence[object]]]) -> None:
+    def _insert_records(self, sections: dict[str, Sequence[Sequence[Any] | int]]) -> None:
         transaction, seq, plan = self.transaction, self.seq, self.plan
         if self.new_records:
             count = len(self.new_records)
@@ -350,7 +394,7 @@ class _Batch:
                 "score_bp": _CERTAIN_BP,
             }
             transaction.insert_columns("member", member, count)
-            sections["record"] = [rids, rids, [_CERTAIN_BP] * count, dids, kept]
+            sections["record"] = [rids, rids, _CERTAIN_BP, dids, kept]
         if self.versions:
             count = len(self.versions)
             rids, hashes, moments = zip(*sorted(self.versions), strict=True)
@@ -363,4 +407,4 @@ class _Batch:
                 "observed": moments,
             }
             transaction.insert_columns("version", cells, count)
-            sections["version"] = [rids, [plan.load] * count, hashes, moments, [plan.did] * count, [plan.type] * count]
+            sections["version"] = [rids, plan.load, hashes, moments, plan.did, [plan.type] * count]

@@ -14,7 +14,9 @@ from remit.connectors.source_reader import SourceRows
 from remit.errors import BadInput, Conflict, NotFound, Refused
 from remit.knowledge.contract import compile_contract
 from remit.knowledge.fact_flags import RELEASED
+from remit.knowledge.fresh_rows import FreshRows
 from remit.knowledge.held_rows import close_held
+from remit.knowledge.known_blocks import forget_blocks
 from remit.knowledge.load_plan import TakenRow, plan_load, table_fingerprint
 from remit.knowledge.load_rows import RowSorter
 from remit.knowledge.load_write import write_rows
@@ -136,6 +138,7 @@ def release_held(
         _still_open(held_entry(transaction, qid))
         plan = plan_load(transaction, source, spec, entry.load, started, random)
         close_held(transaction, seq, [qid], "released", why)
+        forget_blocks(transaction, [plan.did])
         written = write_rows(transaction, seq, plan, [row])
         if written.counts["bad"]:
             raise BadInput(f"{entry.dataset}: the subject of row {qid} was erased; it cannot come back")
@@ -208,9 +211,10 @@ def _taken(source: SourceFile, spec: TableSpec, entry: HeldEntry, repaired: dict
     contract = compile_contract(spec, source.zone)
     sorter = RowSorter(spec, contract, zone(source.zone), table_fingerprint(source, spec))
     try:
-        row = sorter.sort(batch, ())[0]
+        sorted_rows = sorter.sort(batch, ())
     except Refused as error:
         raise BadInput(f"row {entry.qid}: {error}") from None
+    (row,) = sorted_rows.taken() if isinstance(sorted_rows, FreshRows) else sorted_rows
     if row.broken is not None:
         raise BadInput(f"{spec.dataset}: {row.broken.column or 'the row'}: {row.broken.reason} ({row.broken.rule})")
     return row._replace(flags=RELEASED)

@@ -55,10 +55,11 @@ _SECTIONS: Final[Mapping[str, _Section]] = {
 }  # fmt: skip
 
 
-def root_of(seq: int, cells: Mapping[str, Sequence[Sequence[Any]]]) -> str:
+def root_of(seq: int, cells: Mapping[str, Sequence[Sequence[Any] | int]]) -> str:
     """Return the root, 64 hexadecimal digits, of the batch at ``seq`` from the columns of its sections.
 
-    A section that is missing has no rows. Rows stand in the order of their number.
+    A section that is missing has no rows. Rows stand in the order of their number; a column after the first may be one
+    whole number, which all rows have.
     """
     return _root(seq, {name: _digest(name, columns) for name, columns in cells.items()})
 
@@ -108,13 +109,16 @@ def _root(seq: int, digests: Mapping[str, bytes]) -> str:
     return whole.hexdigest()
 
 
-def _digest(name: str, columns: Sequence[Sequence[Any]]) -> bytes:
+def _digest(name: str, columns: Sequence[Sequence[Any] | int]) -> bytes:
     """The digest of a section, of no rows: 32 zeros. Column by column, because that is much cheaper than by rows."""
-    if not columns or not len(columns[0]):
+    first = columns[0] if columns else ()
+    if isinstance(first, int) or not len(first):
         return bytes(32)
-    result = blake2b(len(columns[0]).to_bytes(8, "little"), digest_size=32, person=name.encode())
+    result = blake2b(len(first).to_bytes(8, "little"), digest_size=32, person=name.encode())
     for kind, column in zip(_SECTIONS[name].kinds, columns, strict=True):
-        if kind == "n":
+        if isinstance(column, int):
+            result.update(orjson.dumps(column if len(first) > 1 else [column]))
+        elif kind == "n":
             result.update(_listed(column))
         else:
             cells: list[Any] = (

@@ -286,8 +286,9 @@ def _examples_of(rules: RowRules, at: int, rule: str) -> Iterator[Example]:
             by = ", ".join(rules.kept[one] for one in rules.dependencies[dependency].decides)
             says = "something else" if column.personal else _unquoted(value or "")
             why = f"{votes} of {total} rows with the same {by} say {says}"
-            if value is None:
-                why = "what it decides is, in this row, what belongs to another"
+            if votes is None:
+                whose = "another" if column.personal or value is None else says
+                why = f"what it decides is, in this row, what belongs to {whose}"
         yield Example(shown(f"{rules.places[where]}:{line}"), rules.shown_key(key or ""), got_shown, why)
 
 
@@ -328,7 +329,8 @@ def _table_results(rules: RowRules, undecided: Sequence[Undecided]) -> Iterator[
         yield RuleResult("volume", "", 1, int(outside), examples=(Example("", "", "", bounds),) if outside else ())
     for one in undecided:
         by = ", ".join(rules.kept[place] for place in rules.dependencies[one.dependency].decides)
-        why = Example("", "", "", f"{one.groups} groups of the same {by} disagree, with no majority")
+        some = "1 group disagrees" if one.groups == 1 else f"{one.groups} groups disagree"
+        why = Example("", "", "", f"of those with the same {by}, {some}, and no value is clearly the most frequent")
         yield RuleResult("undecided", rules.kept[one.place], rules.rows, one.rows, "hint", (why,))
     yield from _rare(rules)
 

@@ -275,7 +275,8 @@ class _Batch:
         for reserve in guards.reserves:
             cells = self._views.get("counter", reserve.key)
             used = cells[0] if cells else 0
-            if (used + reserve.amount <= reserve.at_most) != reserve.fits:
+            at_most = reserve.at_most
+            if at_most is None or (used + reserve.amount <= at_most) != reserve.fits:
                 return Moved("limit", reserve.key, used=used, epoch=self.epoch)
         if guards.waiting is not None and not self._waits(*guards.waiting):
             return Moved("waiting", guards.waiting[0], epoch=self.epoch)

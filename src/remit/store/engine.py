@@ -9,17 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from remit.errors import BadInput
 
-__all__ = ["Cells", "Dialect", "Reader", "Row", "Store", "Transaction", "Wanted", "open_store"]
+__all__ = ["Cells", "Cycle", "Dialect", "Held", "Reader", "Row", "Store", "Transaction", "Wanted", "open_store"]
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]
-Cells = Sequence[Any] | int | str
-"""What `Transaction.insert_columns` takes for one column: a cell for each row, or one whole number or text for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The cells of a column where the same few whole numbers come again and again."""
+
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The cells of a column where each stands in so many rows one after the other."""
+
+    cells: Sequence[Any]
+    rows: int
+
+
+Cells = Sequence[Any] | Cycle | Held | int | str
+"""What `Transaction.insert_columns` takes for one column: a cell for each row, or one whole number or text for all.
+
+A `range`, a `Cycle` and a `Held` say what a list of cells would, and need not be sent cell by cell. The cycles and
+holds of one call go on for the same number of rows, of which the count is a multiple.
+"""
 Wanted = tuple[str, str, str, Iterable[object], str]
 """What `Reader.fetch_in` takes: table, columns (no spaces), key, keys, also."""
 
@@ -80,8 +102,7 @@ class Transaction(Reader, Protocol):
     def insert_columns(self, table: str, cells: Mapping[str, Cells], count: int) -> None:
         """Insert ``count`` rows given column by column, the fastest way there is; any clash fails the transaction.
 
-        ``cells`` maps each column to its ``count`` cells in the order of the rows, or to the one cell (a whole number
-        or a text) that all of them have.
+        ``cells`` maps each column to its ``count`` cells in the order of the rows; see `Cells`.
         """
         ...
 

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import repeat
+from itertools import chain, cycle, islice, repeat
 from typing import Any, Final
 
 from remit.errors import BadInput, StoreUnavailable
-from remit.store.engine import Cells, Dialect, Row, Wanted
+from remit.store.engine import Cells, Cycle, Dialect, Held, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 
 __all__ = ["PostgresStore"]
@@ -122,7 +122,7 @@ class _PostgresTransaction(_PostgresReader):
     def insert_columns(self, table: str, cells: Mapping[str, Cells], count: int) -> None:
         self.flush()
         kinds = [self._types[table][name] for name in cells]
-        columns = [repeat(cell, count) if isinstance(cell, int | str) else cell for cell in cells.values()]
+        columns = [_whole_column(cell, count) for cell in cells.values()]
         statement = f"copy {table} ({','.join(cells)}) from stdin (format binary)"
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(kinds)
@@ -144,6 +144,16 @@ class _PostgresTransaction(_PostgresReader):
     def delete_in(self, table: str, key: str, keys: Iterable[object]) -> None:
         kind = self._types[table][key]
         self._send(table, f"delete from {table} where {key} = any(?!::{kind}[])", (list(keys),))  # noqa: S608
+
+
+def _whole_column(cells: Cells, count: int) -> Iterable[object]:
+    if isinstance(cells, int | str):
+        return repeat(cells, count)
+    if isinstance(cells, Cycle):
+        return islice(cycle(cells.cells), count)
+    if isinstance(cells, Held):
+        return chain.from_iterable(map(repeat, cells.cells, repeat(cells.rows)))
+    return cells
 
 
 class PostgresStore:
@@ -188,6 +198,8 @@ class PostgresStore:
         self._opened.append(connection)
         # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
         connection.execute("set cursor_tuple_fraction = 1")
+        # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.
+        connection.execute("set jit = off")
         return connection
 
     @contextmanager

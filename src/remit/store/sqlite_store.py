@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import chain, islice, repeat
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from remit.errors import StoreUnavailable
-from remit.store.engine import Cells, Dialect, Row, Wanted
+from remit.store.engine import Cells, Cycle, Dialect, Held, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 from remit.store.torn import torn_bytes
 
@@ -23,7 +23,6 @@ __all__ = ["SqliteStore"]
 
 LOCK_WAIT_SECONDS_MAX: Final = 30.0
 LOCK_PAUSE_SECONDS: Final = 0.002
-READ_ROWS: Final = 1024
 STATEMENT_ROWS: Final = 100
 PARAMETERS_MAX: Final = 32_766
 MAPPED_BYTES_MAX: Final = 2**31 - 65_536
@@ -54,9 +53,7 @@ class _SqliteReader:
         return [self.fetch(statement, parameters) for statement, parameters in asked]
 
     def stream(self, statement: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
-        cursor = self._connection.execute(statement, parameters)
-        while rows := cursor.fetchmany(READ_ROWS):
-            yield from rows
+        return self._connection.execute(statement, parameters)
 
 
 class _SqliteTransaction(_SqliteReader):
@@ -74,15 +71,18 @@ class _SqliteTransaction(_SqliteReader):
 
     def insert_columns(self, table: str, cells: Mapping[str, Cells], count: int) -> None:
         # Several rows a statement: each statement lets go of the interpreter's lock and takes it again, which is dear.
-        shared = [name for name, cell in cells.items() if isinstance(cell, int | str)]
-        own = [name for name in cells if name not in shared]
-        values = [cells[name] for name in shared]
-        rows: list[Any] = [cells[name] for name in own]
-        step = max(1, min(STATEMENT_ROWS, (PARAMETERS_MAX - len(shared)) // max(1, len(own))))
+        layout = _layout(cells)
+        shared = [cells[name] for name in layout.shared]
+        counted: list[Any] = [cells[name] for name in layout.counted]
+        wide = _wide(cells, layout)
+        rows = layout.rows
+        step = max(1, min(STATEMENT_ROWS, PARAMETERS_MAX // max(1, len(cells))) // rows) * rows
+        groups = zip(*wide, strict=True) if wide else repeat((), count // rows)
         for start in range(0, count, step):
-            end = min(start + step, count)
-            parameters = [*values, *chain.from_iterable(zip(*(cell[start:end] for cell in rows), strict=True))]
-            self._connection.execute(_several(table, tuple(shared), tuple(own), end - start), parameters)
+            size = min(step, count - start)
+            own = chain.from_iterable(islice(groups, size // rows))
+            parameters = [*shared, *(cell[start] for cell in counted), *own]
+            self._connection.execute(_several(table, layout, size), parameters)
 
     def update_in(
         self, table: str, column: str, value: int | str, key: str, keys: Iterable[object], also: str = ""
@@ -104,15 +104,56 @@ class _SqliteTransaction(_SqliteReader):
         self._connection.execute(statement, (json.dumps(list(keys)),))
 
 
+class _Layout(NamedTuple):
+    """How the parameters of an insert are laid out: those of all rows, then those of each group of ``rows`` rows."""
+
+    shared: tuple[str, ...]
+    counted: tuple[str, ...]
+    cycles: tuple[tuple[str, tuple[int, ...]], ...]
+    held: tuple[str, ...]
+    own: tuple[str, ...]
+    rows: int
+
+
+def _layout(cells: Mapping[str, Cells]) -> _Layout:
+    cycles = tuple((name, cell.cells) for name, cell in cells.items() if isinstance(cell, Cycle))
+    held = tuple(name for name, cell in cells.items() if isinstance(cell, Held))
+    shared = tuple(name for name, cell in cells.items() if isinstance(cell, int | str))
+    counted = tuple(name for name, cell in cells.items() if isinstance(cell, range) and cell.step == 1)
+    named = {*shared, *counted, *held, *(name for name, _ in cycles)}
+    lengths = {len(cycle) for _, cycle in cycles} | {cell.rows for cell in cells.values() if isinstance(cell, Held)}
+    if len(lengths) > 1:
+        raise ValueError(f"cycles and holds go on for different numbers of rows: {sorted(lengths)}")
+    own = tuple(name for name in cells if name not in named)
+    return _Layout(shared, counted, cycles, held, own, lengths.pop() if lengths else 1)
+
+
+def _wide(cells: Mapping[str, Any], layout: _Layout) -> list[Any]:
+    """The columns of parameters, a row for each group: what is held, then each row's own cells in turn."""
+    own = [cells[name] for name in layout.own]
+    if layout.rows > 1:
+        own = [cell[row :: layout.rows] for row in range(layout.rows) for cell in own]
+    return [*(cells[name].cells for name in layout.held), *own]
+
+
 @lru_cache(maxsize=64)
-def _several(table: str, shared: tuple[str, ...], own: tuple[str, ...], count: int) -> str:
-    """A statement that inserts ``count`` rows: first the parameters that all share, then those of each row."""
-    first = ",".join(f"?{number}" for number in range(1, len(shared) + 1))
+def _several(table: str, layout: _Layout, count: int) -> str:
+    """A statement that inserts ``count`` rows with their parameters laid out so."""
+    fixed = [f"?{number}" for number in range(1, len(layout.shared) + 1)]
+    first = len(layout.shared) + len(layout.counted) + 1
+    width = len(layout.held) + len(layout.own) * layout.rows
     rows = []
     for row in range(count):
-        start = len(shared) + 1 + row * len(own)
-        rows.append(",".join(filter(None, (first, *(f"?{number}" for number in range(start, start + len(own)))))))
-    return f"insert into {table} ({','.join((*shared, *own))}) values ({'),('.join(rows)})"  # noqa: S608
+        place, at = divmod(row, layout.rows)
+        group = first + place * width
+        start = group + len(layout.held) + at * len(layout.own)
+        counted = [f"?{number}+{row}" for number in range(len(fixed) + 1, first)]
+        cycles = [str(cycle[at]) for _, cycle in layout.cycles]
+        held = [f"?{number}" for number in range(group, group + len(layout.held))]
+        own = [f"?{number}" for number in range(start, start + len(layout.own))]
+        rows.append(",".join((*fixed, *counted, *cycles, *held, *own)))
+    names = (*layout.shared, *layout.counted, *(name for name, _ in layout.cycles), *layout.held, *layout.own)
+    return f"insert into {table} ({','.join(names)}) values ({'),('.join(rows)})"  # noqa: S608
 
 
 class SqliteStore:

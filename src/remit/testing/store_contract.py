@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from remit.errors import RemitError
-from remit.store.engine import Cells, Store
+from remit.store.engine import Cells, Cycle, Held, Store
 
 __all__ = ["STORE_CHECKS"]
 
@@ -112,6 +112,31 @@ def _columns_go_in_and_out(open_store: OpenStore) -> None:
     else:
         raise AssertionError("a clash went through")
     assert store.read("select hash from erased_key order by hash") == [("none",), ("of",)]
+    store.close()
+
+
+def _columns_may_say_their_cells_shortly(open_store: OpenStore) -> None:
+    store = open_store()
+    for width, groups in ((1, 1), (3, 1), (3, 777), (10, 101), (150, 2)):  # the last is wider than a statement
+        count, first = width * groups, 1_000_000 * width + groups
+        cycle = tuple((place * 7) % 11 - 5 for place in range(width))
+        facts: dict[str, Cells] = {
+            "fid": range(first, first + count), "rid": Held([group * 3 for group in range(groups)], width),
+            "pid": Cycle(cycle), "value": [f'"{row}"' for row in range(count)], "valid_from": 5, "valid_to": 6,
+            "observed": range(0, -count, -1), "tx_from": first, "tx_to": 2**53 - 1, "load": Cycle(cycle),
+            "sc": Held(range(groups), width), "flags": 0, "vh": [bytes([row % 256]) for row in range(count)],
+        }  # fmt: skip
+        with store.transaction() as transaction:
+            transaction.insert_columns("fact", facts, count)
+            got = transaction.fetch(
+                "select fid,rid,pid,value,observed,load,sc,vh from fact where tx_from = ?", (first,)
+            )
+        plain = [
+            (first + row, row // width * 3, cycle[row % width], f'"{row}"', -row, cycle[row % width], row // width)
+            for row in range(count)
+        ]
+        assert sorted(row[:-1] for row in got) == plain
+        assert [bytes(row[-1]) for row in sorted(got)] == [bytes([row % 256]) for row in range(count)]
     store.close()
 
 
@@ -267,6 +292,7 @@ STORE_CHECKS = {
         _a_clash_fails_the_whole,
         _rows_go_in_and_out,
         _columns_go_in_and_out,
+        _columns_may_say_their_cells_shortly,
         _many_rows_change_at_once,
         _bytes_come_back,
         _a_snapshot_stands_still,

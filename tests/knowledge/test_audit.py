@@ -6,7 +6,7 @@ import csv
 import random
 import tracemalloc
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -65,46 +65,67 @@ def plain_disagreements(
     """What `remit.knowledge.depends` says it does, in plain loops; empty text is missing."""
     cells = [list(row) for row in rows]
 
-    def judge() -> set[tuple[int, int]]:
-        doubts = set()
-        for decides, decided in depends:
-            doubted: dict[int, set[int]] = defaultdict(set)
+    def votes(decides: int, column: int) -> dict[str, Counter[str]]:
+        said: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in cells:
+            if row[decides] and row[column]:
+                said[row[decides]][row[column]] += 1
+        return said
+
+    def judge() -> dict[tuple[int, int], set[str]]:
+        """The cells in doubt, and what belongs there instead; nothing where that is not known."""
+        doubts: dict[tuple[int, int], dict[int, str]] = defaultdict(dict)
+        for index, (decides, decided) in enumerate(depends):
+            usual: dict[str, dict[int, str]] = defaultdict(dict)
             for column in decided:
-                groups: dict[str, list[int]] = defaultdict(list)
-                for number, row in enumerate(cells):
-                    if row[decides] and row[column]:
-                        groups[row[decides]].append(number)
-                for numbers in groups.values():
-                    votes = Counter(cells[number][column] for number in numbers)
-                    (most, first), *others = sorted(votes.items(), key=lambda one: -one[1])
-                    if others and first * 2 >= len(numbers) and first > others[0][1]:
-                        for number in numbers:
-                            if cells[number][column] != most:
-                                doubted[number].add(column)
-            for number, columns in doubted.items():
-                row = cells[number]
-                present = [column for column in decided if row[column]]
-                if len(decided) > 1 and len(columns) > 1 and len(columns) * 2 > len(present):
-                    same = Counter(
-                        other[decides]
-                        for other in cells
-                        if other[decides]
-                        and other[decides] != row[decides]
-                        and all(other[column] == row[column] for column in present)
-                    )
-                    if same and max(same.values()) > 1:
-                        doubts.add((number, decides))
-                        continue
-                doubts |= {(number, column) for column in columns}
-        return doubts
+                for group, counts in votes(decides, column).items():
+                    (most, first), *others = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+                    if first > 1:
+                        usual[group][column] = most
+                    if others and first * 4 >= counts.total() and first > others[0][1]:
+                        for number, row in enumerate(cells):
+                            if row[decides] == group and row[column] not in ("", most):
+                                doubts[number, index][column] = most
+            for number, row in enumerate(cells):
+                wrong, present = doubts[number, index], [column for column in decided if row[column]]
+                agreeing = [
+                    (-sum(says.get(column) == row[column] for column in present), group)
+                    for group, says in usual.items()
+                    if group != row[decides]
+                ]
+                agree, group = min(agreeing, default=(0, ""))
+                if len(wrong) > 1 and 1 + len(present) + agree < len(wrong):
+                    only = sum(one == agree for one, _ in agreeing) == 1
+                    doubts[number, index] = {decides: group if only else ""}
+        for index, (decides, decided) in enumerate(depends):
+            for by, also in depends:
+                for column in [one for one in decided if one in also and by != decides]:
+                    said = votes(by, column)
+                    upheld = []
+                    for number, row in enumerate(cells):
+                        if column in doubts[number, index] and row[by]:
+                            (most, first), *others = said[row[by]].most_common()
+                            clear = first > 2 and not (others and others[0][1] == first)
+                            in_doubt = any(by in doubts[number, one] for one in range(len(depends)))
+                            if clear and most == row[column] and not in_doubt:
+                                upheld.append(number)
+                    for number in upheld:
+                        doubts[number, index] = {decides: ""}
+        found: dict[tuple[int, int], set[str]] = defaultdict(set)
+        for (number, _), columns in doubts.items():
+            for column, instead in columns.items():
+                found[number, column].add(instead)
+        return found
 
     first = judge()
-    mistaken = {(number, column) for number, column in first if column in {decides for decides, _ in depends}}
+    deciding = {decides for decides, _ in depends}
+    mistaken = {(number, column) for number, column in first if column in deciding}
     if not mistaken:
-        return first
+        return set(first)
     for number, column in mistaken:
-        cells[number][column] = ""
-    return mistaken | judge()
+        instead = first[number, column]
+        cells[number][column] = next(iter(instead)) if len(instead) == 1 else ""
+    return mistaken | set(judge())
 
 
 CELL = st.sampled_from(["", "a", "b", "c"])
@@ -114,6 +135,8 @@ DEPENDS: list[list[tuple[int, list[int]]]] = [
     [(0, [1, 2, 3])],
     [(0, [1, 2]), (1, [0])],
     [(0, [1, 2, 3]), (3, [2]), (2, [0, 1])],
+    [(0, [2]), (1, [2])],
+    [(0, [1, 2, 3]), (1, [2, 3]), (3, [2])],
 ]
 
 
@@ -206,22 +229,57 @@ def test_a_deciding_cell_that_was_swapped_is_blamed_and_not_what_it_decides() ->
     (rule,) = audit.faults()
     (one,) = rule.examples
     assert (one.position, one.key, one.got, one.why) == (
-        "file.csv:10", "k8", "00003", "what it decides is, in this row, what belongs to another"
+        "file.csv:10", "k8", "00003", "what it decides is, in this row, what belongs to 00000"
     )  # fmt: skip
 
 
+def depends_findings(rows: Sequence[Sequence[str]], depends: Mapping[str, tuple[str, ...]]) -> set[tuple[int, str]]:
+    names = [f"c{place}" for place in range(len(rows[0]))]
+    table = TableSpec(
+        "crm.account", "Customer", ("id",), facts=tuple(FactSpec(name, name) for name in names), depends=depends
+    )
+    return cell_findings(batches(["id", *names], [[str(at), *row] for at, row in enumerate(rows)]), table)
+
+
 @pytest.mark.parametrize(
-    ("third", "others", "blamed"),
-    [("1", 3, {(0, "p"), (0, "q")}), ("2", 3, {(0, "key")}), ("2", 1, {(0, "p"), (0, "q"), (0, "r")})],
+    ("odd", "others", "blamed"),
+    [
+        ("a2211", 3, {"c0"}),  # one mistake in the key instead of two elsewhere
+        ("a2221", 3, {"c0"}),
+        ("a2251", 3, {"c0", "c3"}),  # and it is judged as what it most likely is
+        ("a2225", 3, {"c0", "c4"}),
+        ("a2511", 3, {"c1", "c2"}),  # nobody says that of another key
+        ("a2111", 3, {"c1"}),  # one mistake either way
+        ("a2221", 1, {"c1", "c2", "c3"}),
+    ],
 )
-def test_a_deciding_cell_is_blamed_for_most_of_what_it_decides_and_when_others_support_it(
-    third: str, others: int, blamed: set[tuple[int, str]]
-) -> None:
-    rows = [["a", "2", "2", third, "1"]] + [["a", "1", "1", "1", "1"]] * 3 + [["b", "2", "2", third, "1"]] * others
-    facts = tuple(FactSpec(name, name) for name in ("key", *"pqrs"))
-    table = TableSpec("crm.account", "Customer", ("id",), facts=facts, depends={"key": tuple("pqrs")})
-    columns = ["id", "key", *"pqrs"]
-    assert cell_findings(batches(columns, [[str(at), *row] for at, row in enumerate(rows)]), table) == blamed
+def test_whichever_end_takes_fewer_mistakes_to_explain_is_blamed(odd: str, others: int, blamed: set[str]) -> None:
+    rows = [list(odd), *[list("a1111")] * 3, *[["b", "2", "2", odd[3].replace("5", "2"), "1"]] * others]
+    found = depends_findings(rows, {"c0": ("c1", "c2", "c3", "c4")})
+    assert found == {(0, column) for column in blamed}
+
+
+def test_what_comes_most_often_is_right_from_a_quarter_of_the_rows_on() -> None:
+    def group(said: str) -> set[int]:
+        return {row for row, _ in depends_findings([["k", one] for one in said], {"c0": ("c1",)})}
+
+    assert group("aabcd") == {2, 3, 4}
+    assert group("aabcdefg") == {2, 3, 4, 5, 6, 7}
+    assert group("aabcdefgh") == set(), "two of nine say nothing about the others"
+    assert group("aabbc") == set()
+    assert group("ab") == set()
+
+
+def test_a_cell_that_another_column_upholds_is_right_and_the_deciding_cell_is_wrong() -> None:
+    """A project says one country, the delivery another, and the delivery's other rows say the same."""
+    rows = [["p1", "d1", "x"]] * 4 + [["p2", "d2", "y"]] * 3
+    depends = {"c0": ("c2",), "c1": ("c2",)}
+    assert depends_findings([*rows, ["p1", "d2", "y"]], depends) == {(7, "c0")}
+    assert depends_findings([*rows, ["p2", "d1", "x"]], depends) == {(7, "c0")}
+    assert depends_findings([*rows, ["p1", "d1", "y"]], depends) == {(7, "c2")}, "both speak against it"
+    assert depends_findings([*rows, ["p1", "d3", "y"]], depends) == {(7, "c2")}, "and nobody for it"
+    few = [*rows[:5], ["p1", "d2", "y"]]
+    assert depends_findings(few, depends) == {(5, "c2")}, "one other row is not enough"
 
 
 def test_a_row_that_comes_again_shares_its_values_with_nobody() -> None:

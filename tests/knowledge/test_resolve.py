@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.knowledge.generated_people import MATCH, Person, people
+from tests.knowledge.generated_people import MATCH, Person, mistyped, people
 
 from remit.errors import BadInput
 from remit.knowledge.match_clusters import Together, cluster_pairs, duplicate_free_sources
@@ -72,6 +72,50 @@ def test_households_stay_apart_and_duplicates_in_them_are_found_or_asked_about()
     true = [(a, b) for a in range(len(rows)) for b in range(a + 1, len(rows)) if labels[a] == labels[b]]
     lost = [(a, b) for a, b in true if home[a] != home[b] and frozenset((home[a], home[b])) not in questions]
     assert len(lost) <= 0.1 * len(true)
+
+
+def shops(count: int, seed: int) -> tuple[list[Person], list[str]]:
+    """Shops, of which one in six is in the house of the one before and has its telephone; two in five come again."""
+    chance = random.Random(seed)
+    first = ["royal", "north", "blue", "golden", "apex", "iron", "civic", "baltic"]
+    second = ["foods", "tools", "media", "glass", "steel", "paper"]
+    rows: list[Person] = []
+    labels: list[str] = []
+    place: Person = {}
+    for number in range(count):
+        if not place or chance.random() > 0.16:
+            street = f"{chance.randrange(1, 200)} {chance.choice(first)} {chance.choice(second)} road"
+            place = {"street": street, "city": chance.choice(second), "phone": str(chance.randrange(10**8, 10**9))}
+        name = " ".join([chance.choice(first), chance.choice(first), chance.choice(second), chance.choice(second)])
+        shop = {"name": name} | place
+        again = {key: mistyped(chance, str(one)) if chance.random() < 0.15 else one for key, one in shop.items()}
+        for row in (shop, again)[: 1 + (chance.random() < 0.4)]:
+            rows.append(row)
+            labels.append(str(number))
+    return rows, labels
+
+
+def test_the_shops_of_one_house_stay_apart_where_only_what_they_are_called_tells() -> None:
+    match = {"name": "name", "street": "address", "city": "name", "phone": "phone"}
+    for seed in (1, 2):
+        rows, labels = shops(300, seed)
+        found = resolve_rows(rows, match)
+        groups = pair_scores(found.clusters, labels)
+        assert groups.precision >= 0.95, groups
+        assert groups.recall >= 0.8, groups
+
+
+def test_what_things_are_called_tells_them_apart_where_nothing_else_does() -> None:
+    match = {"name": "name", "street": "address", "city": "name", "phone": "phone"}
+    rows, _ = shops(60, 1)
+    assert settle(rows, match)[0].called == {0}
+    assert settle(rows, match | {"name": "text"})[0].called == {0}
+    dated = [row | {"born": f"19{30 + place % 60}-01-02"} for place, row in enumerate(rows)]
+    assert settle(dated, match | {"born": "date"})[0].called == frozenset(), "dates tell relatives apart already"
+    few = [row | {"name": f"blue shop {place % 9}"} for place, row in enumerate(rows)]
+    assert settle(few, match)[0].called == frozenset(), "many are called the same"
+    short = [row | {"name": f"shop{place}"} for place, row in enumerate(rows)]
+    assert settle(short, match)[0].called == frozenset(), "one word is part of a name"
 
 
 def test_two_sources_that_hold_everybody_once_are_linked_one_to_one() -> None:

@@ -67,7 +67,8 @@ def audit_page(audits: Sequence[TableAudit], needs: Sequence[NeedFitness] = (), 
 
 def _headline(audits: Sequence[TableAudit], needs: Sequence[NeedFitness]) -> str:
     rows, sound = sum(audit.rows for audit in audits), sum(audit.sound for audit in audits)
-    said = f"{sound:,} of {rows:,} rows in {len(audits)} tables break no rule ({share_words(sound, rows)})."
+    tables = "1 table" if len(audits) == 1 else f"{len(audits)} tables"
+    said = f"{sound:,} of {rows:,} rows in {tables} break no rule ({share_words(sound, rows)})."
     if needs:
         met = sum(need.verdict == "supported" for need in needs)
         said = f"The data supports {met} of {len(needs)} facts that actions rest on. {said}"
@@ -136,7 +137,7 @@ def _examples(rule: RuleResult) -> str:
         items.append(f"<li>{escape(place)}{got} {escape(one.why)}</li>")
     if len(items) == 1 and not rule.examples[0].position:
         return escape(f"{rule.examples[0].got} {rule.examples[0].why}".strip())
-    first = rule.examples[0].position or rule.examples[0].got
+    first = rule.examples[0].position or rule.examples[0].got or rule.examples[0].why
     return f"<details><summary>{escape(first)}</summary><ul>{''.join(items)}</ul></details>"
 
 
@@ -161,7 +162,7 @@ def _times(audit: TableAudit) -> Iterator[str]:
         listed = ", ".join(f"{rows:,} within {label}" for label, rows in shares)
         yield f"<h3>How old the rows are</h3>{age_chart(shares, audit.rows, 'Rows by age: ' + listed)}"
         yield f'<p class="quiet">{escape(listed)}</p>'
-    if audit.volumes:
+    if audit.volumes is not None and len(audit.volumes) > 1:
         listed = ", ".join(f"{rows:,}" for rows in audit.volumes)
         yield f"<h3>Rows of the last full loads</h3>{line_chart(audit.volumes, 'Rows per load: ' + listed)}"
         yield f'<p class="quiet">{escape(listed)}</p>'

@@ -17,7 +17,8 @@ from typing import Final, Literal
 from remit.connectors.source_reader import SourceRows
 from remit.knowledge.audit_scratch import AuditScratch
 from remit.knowledge.cell_kinds import cell_text, is_missing, moment_seconds
-from remit.knowledge.contract import Checked, Contract
+from remit.knowledge.checked import Checked
+from remit.knowledge.contract import Contract
 from remit.knowledge.depends import Dependency, deciding_columns
 from remit.knowledge.source_file import TableSpec
 from remit.knowledge.value_rule import is_personal

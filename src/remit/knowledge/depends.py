@@ -1,23 +1,32 @@
 """One column decides another: the rows that say otherwise than most rows with the same deciding value.
 
 Within each group of rows that agree on the deciding cells the decided ones should agree too. Where they do not, the
-value of at least half of the group that is also the most frequent is taken as right, and the cells that differ are
-doubted; without such a value nobody is. Cells known to be wrong neither group nor vote, and missing cells say nothing.
+most frequent value is taken as right, and the cells that differ are doubted: among those of a group that disagrees so
+much, at most one value is right. Where two are as frequent, or even the most frequent is rare, nobody is doubted. Cells
+known to be wrong neither group nor vote, and missing cells say nothing.
 
-Which end is wrong? When most of what a cell decides looks wrong in a row, and just that combination is what other rows
-say under another deciding value, it is the deciding cell that was mistaken. What is found that way is then left out
-and everything judged a second time, so that a wrong cell does not make right ones look wrong.
+Which end is wrong? Whichever takes fewer mistakes to explain. When several cells that one decides look wrong in a row,
+and next to all of them are what other rows say under another deciding value, the deciding cell was mistaken; so it was
+when what it contradicts is upheld by another deciding column. Then everything is judged a second time with what most
+likely belongs into those cells, or without them, so that a wrong cell neither makes right ones look wrong nor hides
+another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from remit.knowledge.audit_scratch import AuditScratch
 from remit.knowledge.source_file import TableSpec
 
 __all__ = ["Dependency", "Undecided", "deciding_columns", "find_disagreements"]
+
+GROUP_PART: Final = 4
+"""A value that stands in less than one in so many rows of its group says nothing about the others."""
+OTHERS_MIN: Final = 2
+"""Other rows that must agree with a cell before it counts as upheld by them."""
 
 
 def deciding_columns(table: TableSpec, decides: str) -> list[str]:
@@ -40,7 +49,7 @@ class Dependency:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Groups that disagree without a majority: how many groups, how many rows in them."""
+    """Groups that disagree without one value that comes most often: how many groups, how many rows in them."""
 
     dependency: int
     place: int
@@ -63,14 +72,18 @@ def find_disagreements(
         "said(t integer, row integer, col integer, dep integer, got text, value text, votes integer, total integer)",
     ):
         scratch.run(f"create table if not exists {table}")
+    scratch.run("create index if not exists doubt_row on doubt(row, dep)")
     undecided = _judge(scratch, number, dependencies)
     deciding = {place for dependency in dependencies for place in dependency.decides}
-    doubted = scratch.fetch("select distinct row, col from doubt order by row, col")
-    mistaken = [(row, place) for row, place in doubted if place in deciding]
+    doubted = scratch.fetch(
+        "select row, col, case when count(value) = count(*) and min(value) = max(value) then min(value) end "
+        "from doubt group by row, col order by row, col"
+    )
+    mistaken = [(row, place, instead) for row, place, instead in doubted if place in deciding]
     if mistaken:
         _flag(scratch, number, {place: columns[place] for place in deciding})
         for place in deciding:
-            scratch.forget(number, place, ((row,) for row, at in mistaken if at == place))
+            scratch.correct(number, place, ((instead, row) for row, at, instead in mistaken if at == place))
         undecided = _judge(scratch, number, dependencies)
     _flag(scratch, number, columns)
     return undecided
@@ -108,7 +121,35 @@ def _judge(scratch: AuditScratch, number: int, dependencies: Sequence[Dependency
                 found.append(Undecided(index, place, tally.groups, tally.rows))
         if len(dependency.decides) == 1 and len(dependency.decided) > 1:
             _blame_the_deciding(scratch, number, index, dependency)
+    for index, dependency in enumerate(dependencies):
+        for other in dependencies:
+            if len(dependency.decides) == 1 and dependency.decides[0] not in other.decides:
+                _uphold(scratch, number, index, dependency, other)
     return tuple(found)
+
+
+def _uphold(scratch: AuditScratch, number: int, index: int, dependency: Dependency, other: Dependency) -> None:
+    """Doubt the deciding cell where what it contradicts is just what another column, itself in no doubt, decides."""
+    own, columns = dependency.decides[0], ", ".join(map(str, other.decides))
+    for place in dependency.decided:
+        if place not in other.decided:
+            continue
+        suspects = f"from t{number} where row in (select row from doubt where dep = {index} and col = {place})"  # noqa: S608
+        scratch.run("create table held(d text, v text, votes integer, primary key (d, v)) without rowid")
+        scratch.run(
+            f"insert into held select {other.value} as d, v{place} as v, count(*) from t{number} "  # noqa: S608
+            f"where d in (select {other.value} {suspects}) and v is not null group by 1, 2"
+        )
+        upheld = scratch.fetch(
+            f"select row, own from (select row, {other.value} as d, v{place} as v, v{own} as own {suspects}) s "  # noqa: S608
+            f"join held h on h.d = s.d and h.v = s.v where h.votes > {OTHERS_MIN} and not exists "
+            "(select 1 from held where d = s.d and v <> s.v and votes >= h.votes) "
+            f"and not exists (select 1 from doubt where row = s.row and col in ({columns}))"
+        )
+        for row, value in list(upheld):
+            scratch.run("delete from doubt where row = ? and dep = ?", (row, index))
+            scratch.insert("doubt", [(row, own, index, value, None, None, None)], 7)
+        scratch.run("drop table held")
 
 
 class _Tally:
@@ -133,7 +174,7 @@ class _Tally:
             return
         total = sum(count for count, _ in values)
         (first, value), (second, _) = sorted(values, key=lambda one: -one[0])[:2]
-        if first * 2 >= total and first > second:
+        if first > second and first * GROUP_PART >= total:
             yield (*self._head, group, value, first, total)
         else:
             self.groups += 1
@@ -141,29 +182,51 @@ class _Tally:
 
 
 def _blame_the_deciding(scratch: AuditScratch, number: int, index: int, dependency: Dependency) -> None:
-    """Turn doubts about most of what a cell decides into one about the cell, where other rows support that."""
+    """Turn doubts about what a cell decides into one about the cell, where that takes fewer mistakes to explain."""
     doubts = scratch.fetch(
         "select row, group_concat(col) from doubt where dep = ? group by row having count(*) > 1", (index,)
     )
     suspects = [(row, {int(place) for place in places.split(",")}) for row, places in doubts]
     if not suspects:
         return
+    telling = _gather(scratch, number, dependency)
     cells = ", ".join(f"v{place}" for place in dependency.decided)
-    name = f"profile_{number}_{index}"
-    scratch.run(f"create index {name} on t{number}({cells})")
     for row, wrong in suspects:
         statement = f"select {dependency.value}, {cells} from t{number} where row = ?"  # noqa: S608 - our numbers
         own, *values = scratch.first(statement, (row,)) or (None,)
         present = {place: value for place, value in zip(dependency.decided, values, strict=True) if value is not None}
-        if len(wrong) * 2 <= len(present):
-            continue
-        same = " and ".join(f"v{place} = ?" for place in present)
-        elsewhere = scratch.first(
-            f"select 1 from t{number} where {same} and {dependency.value} <> ? group by {dependency.value} "  # noqa: S608
-            "having count(*) > 1 limit 1",
-            (*present.values(), own),
+        # Who agrees often enough agrees in one of any so many columns, so the most telling ones lead to them all.
+        leading = [place for place in telling if place in present][: len(wrong) - 1]
+        elsewhere = scratch.fetch(
+            f"select d, count(*) from say where d in (select d from say where {_either(leading)}) and d <> ? "  # noqa: S608
+            f"and ({_either(present)}) group by d order by 2 desc limit 2",
+            (*(present[place] for place in leading), own, *present.values()),
         )
-        if elsewhere is not None:
+        (instead, most), (_, next_most) = [*elsewhere, (None, 0), (None, 0)][:2]
+        if 1 + len(present) - most < len(wrong):
+            instead = instead if most > next_most else None
             scratch.run("delete from doubt where row = ? and dep = ?", (row, index))
-            scratch.insert("doubt", [(row, dependency.decides[0], index, own, None, None, None)], 7)
-    scratch.run(f"drop index {name}")
+            scratch.insert("doubt", [(row, dependency.decides[0], index, own, instead, None, None)], 7)
+    scratch.run("drop table say")
+
+
+def _gather(scratch: AuditScratch, number: int, dependency: Dependency) -> list[int]:
+    """Gather into ``say`` (d, col, value) what each deciding value goes with most often, where at least twice.
+
+    Returns the decided columns, those with the most different values first.
+    """
+    scratch.run("create table say(d text, col integer, value text, primary key (d, col)) without rowid")
+    for place in dependency.decided:
+        scratch.run(
+            f"insert into say select d, ?, v from (select {dependency.value} as d, v{place} as v, row_number() over "  # noqa: S608
+            f"(partition by {dependency.value} order by count(*) desc, v{place}) as place from t{number} "
+            "where d is not null and v is not null group by d, v having count(*) > 1) where place = 1",
+            (place,),
+        )
+    scratch.run("create index say_value on say(col, value)")
+    different = dict(scratch.fetch("select col, count(distinct value) from say group by col"))
+    return sorted(dependency.decided, key=lambda place: -different.get(place, 0))
+
+
+def _either(places: Iterable[int]) -> str:
+    return " or ".join(f"(col = {place} and value = ?)" for place in places)

@@ -24,6 +24,10 @@ RULES_MAX: Final = 24
 SAMPLE_MAX: Final = 20_000
 """Records that are looked at to count the pairs of a rule."""
 SWAP_SHARE_MIN: Final = 0.05
+OWN_SHARE_MIN: Final = 0.5
+"""Different values among the records of a column that says what each is called, at least; and, of these records,"""
+SEVERAL_SHARE_MIN: Final = 0.5
+"""those whose value has several words."""
 _SKIPS: Final = frozenset({"sorted"})
 
 
@@ -39,6 +43,8 @@ class MatchSettings:
     """The forms for which it counts how common a value is."""
     personal: frozenset[int]
     """The comparisons of what relatives do not share: dates, and codes of which next to each record has its own."""
+    called: frozenset[int] = frozenset()
+    """Where there are none of these, what things are called, when next to each is called something else."""
 
 
 def prepare_rows(columns: Sequence[MatchColumn], rows: Sequence[Mapping[str, str | None]]) -> list[Prepared]:
@@ -92,14 +98,32 @@ def settle(rows: Sequence[Mapping[str, str | None]], match: Mapping[str, str]) -
         if column.kind == "date"
         or (column.kind == "code" and column.long and len(counts[number]) > 0.3 * counts[number].total())
     )
+    called = frozenset[int]() if personal else _own_title(columns, counts, rows)
     training = tuple(
         forms
         for forms in _training(columns, counts, len(rows))
         if any(not _speaks_of(one, forms) for one in comparisons)
     )
     return MatchSettings(
-        columns, comparisons, _rules(columns, prepared, partners), training, frequent, personal
+        columns, comparisons, _rules(columns, prepared, partners), training, frequent, personal | called, called
     ), prepared
+
+
+def _own_title(
+    columns: Sequence[MatchColumn], counts: Sequence[Counter[object]], rows: Sequence[Mapping[str, str | None]]
+) -> frozenset[int]:
+    """The column that says what things are called: the most distinct of names and texts of several words; or none.
+
+    Neighbours share a street, the shops of a hotel its telephone: what they are called tells them apart.
+    """
+    found = []
+    for number, column in enumerate(columns):
+        total = counts[number].total()
+        if column.kind in ("name", "text") and len(counts[number]) > OWN_SHARE_MIN * total:
+            several = sum(len((row.get(column.name) or "").split()) > 1 for row in rows)
+            if several > SEVERAL_SHARE_MIN * total:
+                found.append((-len(counts[number]) / total, number))
+    return frozenset(number for _, number in sorted(found)[:1])
 
 
 def _speaks_of(comparison: Comparison, forms: Sequence[str]) -> bool:

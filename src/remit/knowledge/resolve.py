@@ -183,7 +183,8 @@ def _trained(
     engine = SplinkEngine(settings, prepared)
     try:
         begun = started(settings.comparisons, engine.learn(), min(all_pairs, SAMPLE_PAIRS))
-        comparisons, prior, relations = refined(begun, engine.patterns(begun), all_pairs, settings.personal)
+        patterns = engine.patterns(begun)
+        comparisons, prior, relations = refined(begun, patterns, all_pairs, settings.personal, settings.called)
         most = FREQUENT_MAX // max(1, len(settings.frequent))
         frequencies = {
             old.form: _frequencies(engine.value_counts(old.form), old, new, secret, most)

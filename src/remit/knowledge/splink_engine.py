@@ -174,7 +174,8 @@ class SplinkEngine:
                 for number in range(len(self._settings.rules))
             ],
         }
-        return self._splink.Linker(self._frame, settings, log_level=None)
+        # What it would check are settings that people write; for many columns that takes longer than all the rest.
+        return self._splink.Linker(self._frame, settings, log_level=None, validate_settings=False)
 
 
 def _level_sql(comparison: Comparison) -> str:

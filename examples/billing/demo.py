@@ -155,7 +155,10 @@ def _complaint(control: Control, office: Office, run: Run) -> None:
         at = datetime.fromisoformat(decided["standing"]["now"])  # type: ignore[index,arg-type,call-overload]
         observed = datetime.fromisoformat(fact["observed_at"])
         run.stale_fact, run.stale_record = lineage.fact.id, f"{lineage.fact.record} {lineage.fact.name}"
-        run.stale_value, run.stale_age_hours = int(fact["value"]), int((at - observed).total_seconds() // 3600)
+        run.stale_value, run.stale_age_hours = (
+            int(str(lineage.fact.value)),
+            int((at - observed).total_seconds() // 3600),
+        )
         newer = control.knowledge.lineage(f"f{max(lineage.values)}")
         run.true_value = int(str(newer.fact.value))
         uses = [use for use in lineage.uses if use.kind == "decision" and use.how == "fact"]

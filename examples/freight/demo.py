@@ -149,7 +149,10 @@ class Story:
                 continue
             journey = self._control.journey(item.action)
             word = word_on(
-                item.case, tuple(role.partition(" ")[0] for role in item.roles), item.number, dict(journey.decided)
+                item.case,
+                tuple(role.partition(" ")[0] for role in item.roles),
+                item.number,
+                {**journey.decided, "facts": self._control.facts(journey)},
             )
             if word is None:
                 continue
@@ -258,7 +261,7 @@ def _summary(control: Control, orders: int) -> Summary:
     summary.uncertain = sum(item.waits_for == "settling" for item in items)
     budgets = [item for item in control.spend() if "/country-month/" in item.key]
     summary.spent_minor = sum(item.used for item in budgets)
-    summary.cap_minor = sum(item.at_most for item in budgets)
+    summary.cap_minor = sum(item.at_most for item in budgets if item.at_most is not None)
     summary.budgets_refusing = sum(item.refused > 0 for item in budgets)
     if record is not None:
         summary.proposals, summary.allowed = record.seen, record.allowed

@@ -143,7 +143,7 @@ class Control:
         self.journal.counts.listeners.append(self.keeper.notice)
         self.knowledge = Knowledge(company, self.store, self.journal, lambda: self.law, self.now)
         self.autonomy = Earnings(
-            self.journal, self.signer, self.now, self.submit_proposal, report, self.roles_of
+            self.journal, self.signer, self.now, self.submit_proposal, report, self.roles_of, self.knowledge.open_facts
         )  # fmt: skip
         self.watchers: list[Callable[[Future[Journey]], None]] = []
         """Are handed every proposal made through this object, once it has come as far as it goes now."""
@@ -486,7 +486,15 @@ class Control:
 
     def explain(self, action: str) -> str:
         """Tell the whole story of an action in words."""
-        return account_of(self.store, find_action(self.store, action))
+        return account_of(self.store, find_action(self.store, action), self.knowledge.open_facts)
+
+    def facts(self, journey: Journey) -> list[dict[str, Any]]:
+        """Return what an action's last decision rests on: the facts as recorded, with what those of the graph said.
+
+        Of a fact that was erased since, the value is null, and its problem says so.
+        """
+        with self.store.snapshot() as reader:
+            return self.knowledge.open_facts(reader, journey.decided.get("facts", ()))
 
     def log(self, limit: int = 50, **wanted: Any) -> tuple[RecordedEvent, ...]:
         """Return the newest events that match; ``wanted`` are the fields of `ledger.query.EventFilter`."""
@@ -504,7 +512,7 @@ class Control:
 
     def spend(self) -> tuple[Spend, ...]:
         """Return what was drawn against each limit."""
-        return spend(self.store)
+        return spend(self.store, self.knowledge.open_facts)
 
     def cliff(
         self, agent: str, before: datetime | None, tried: list[dict[str, str | int | None]] | None, false_alarm_bp: int
@@ -513,7 +521,9 @@ class Control:
         from remit.evidence.cliff import cliff
 
         self.law.manifest(agent)
-        return cliff(self.store, agent, before=before, tried=tried, false_alarm_bp=false_alarm_bp)
+        return cliff(
+            self.store, agent, self.knowledge.open_facts, before=before, tried=tried, false_alarm_bp=false_alarm_bp
+        )
 
     def status(self) -> Status:
         """Return what there is at a glance."""
@@ -554,7 +564,7 @@ class Control:
         """Judge every recorded decision again and compare byte for byte."""
         from remit.run.rejudge import rejudge
 
-        return rejudge(self.store, progress)
+        return rejudge(self.store, self.knowledge.open_facts, progress)
 
     def export(self, folder: Path) -> ExportReport:
         """Write the ledger to ``folder`` so that outsiders can check it with the one file that goes with it.

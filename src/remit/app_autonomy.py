@@ -20,6 +20,7 @@ from remit.evidence.trust_tax import PaidTax, TaxTerms, paid_tax
 from remit.ledger.checkpoint import Signer
 from remit.ledger.journal import Journal
 from remit.ledger.query import find_action
+from remit.ledger.sealing import OpenFacts
 from remit.lifecycle.certificate import Certificate, read_certificate
 from remit.lifecycle.promotion import Promotion, find_certificate
 from remit.lifecycle.remits import Remits
@@ -76,7 +77,8 @@ class OutcomeCounts:
 class Earnings:
     """What one company's agents have earned, as this process sees it. Safe to call from any thread.
 
-    ``submit`` takes an action to the gate without waiting; ``report`` is told what owners should know, in a line.
+    ``submit`` takes an action to the gate without waiting; ``report`` is told what owners should know, in a line;
+    ``open_facts`` puts back what sealed facts said.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Earnings:
         now: Callable[[], datetime],
         submit: Callable[[Action, str], Future[Journey]],
         report: Callable[[str], None],
-        roles_of: RolesOf = lambda _person, _department: frozenset(),
+        roles_of: RolesOf,
+        open_facts: OpenFacts,
     ):
         self.remits = Remits(journal)
         self.reviews = ReviewQueue(
-            journal, self._review_terms, roles_of, lambda: open_draw_key(journal.store), lambda: datetime.now(UTC)
-        )
+            journal, self._review_terms, roles_of, lambda: open_draw_key(journal.store), lambda: datetime.now(UTC),
+            open_facts,
+        )  # fmt: skip
         self._journal, self._now, self._submit, self._report = journal, now, submit, report
         self._signer = signer
         self._lock = threading.Lock()

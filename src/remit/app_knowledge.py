@@ -451,6 +451,12 @@ class Knowledge:
         with self._store.snapshot() as reader:
             return lineage_of(reader, fact_number(fact))
 
+    def open_facts(self, reader: Reader, facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Put back what recorded facts said, as `knowledge.sealed_facts.open_facts` does."""
+        from remit.knowledge.sealed_facts import open_facts
+
+        return open_facts(reader, facts)
+
     def check(self, progress: Callable[[str, int], None] = lambda _what, _done: None) -> KnowledgeReport:
         """Check every fact, batch and receipt."""
         from remit.knowledge.integrity import check_knowledge

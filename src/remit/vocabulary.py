@@ -87,6 +87,9 @@ class Fact:
     """How far its source is trusted: high, normal, low or untrusted; empty where nobody said."""
     flags: tuple[str, ...] = ()
     """What speaks against it, in words: ``contradicted``, ``quarantined`` and the like."""
+    commitment: str = ""
+    """Of a fact of the graph the commitment to its value, 32 hexadecimal digits: what is recorded of it is this, and
+    neither value nor record. With it and without a value, the fact is sealed: what it says is not known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,16 @@ class Reserve:
     ``key`` names the counter (limit, window and group); ``amount`` is drawn from it; ``at_most`` is its cap, both in
     the limit's own unit (minor units or a count). ``used`` is what the judge saw drawn before. ``fits`` is the
     judge's finding ``used + amount <= at_most``; the begin transaction compares again with what is drawn by then.
+    ``cap_fact`` names the sealed fact whose value the cap is: a record has that name in place of the cap, so
+    ``at_most`` is None in what was read from one.
     """
 
     key: str
     amount: int
-    at_most: int
+    at_most: int | None
     used: int
     fits: bool
+    cap_fact: str = ""
 
 
 @dataclass(frozen=True, slots=True)

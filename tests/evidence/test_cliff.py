@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tests.run.conftest import make_shop
 
 from remit.app import Control, init_company, open_company
 from remit.errors import BadInput
+from remit.evidence.cliff import met_by
+from remit.ledger.event import RecordedEvent
+from remit.vocabulary import Event
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -47,6 +52,35 @@ def test_what_never_came_before_is_named_with_its_count(control: Control) -> Non
         assert fraud.values == ('"fraud"',) and 20 <= fraud.rows <= 40
         tried: list[dict[str, str | int | None]] = [{"arguments.amount_minor": 5, "arguments.reason": "late"}] * 30
         assert control.cliff("refund-desk", None, tried, 100).alarm
+
+
+def test_cases_that_rest_on_what_was_erased_take_no_part() -> None:
+    """What they said is not known; it must not be taken for missing, which would be something new."""
+
+    def decided(case: str, *facts: dict[str, Any]) -> RecordedEvent:
+        action = {"agent": "a", "name": "do", "arguments": {"mode": "air", "who": {"sealed": "0" * 64}}}
+        data: dict[str, Any] = {
+            "action": action,
+            "attempt": 1,
+            "facts": [*facts],
+            "standing": {"now": "2026-03-01T00:00:00.000000Z"},
+        }
+        return RecordedEvent(1, "2026-03-01T00:00:00.000000Z", Event("action.decided", "a", data, case))
+
+    def opened(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        said: dict[str, dict[str, Any]] = {"c1": {"value": "gold"}, "c2": {"value": None, "problem": "erased"}, "": {}}
+        return [{**fact, **said[fact.get("commitment", "")]} for fact in facts]
+
+    clear = {"name": "paid", "value": None, "problem": "gone"}
+    events = [
+        decided("one", clear, {"name": "tier", "commitment": "c1"}),
+        decided("two", clear, {"name": "tier", "commitment": "c2"}),
+        decided("three", clear),
+    ]
+    assert [row for _, row in met_by(events, "a", opened)] == [
+        {"action": "do", "arguments.mode": "air", "facts.paid": None, "facts.tier": "gold"},
+        {"action": "do", "arguments.mode": "air", "facts.paid": None},
+    ]
 
 
 def test_too_few_cases_or_an_unclear_question_are_refused(control: Control) -> None:

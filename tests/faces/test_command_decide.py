@@ -187,6 +187,16 @@ def test_status_and_spend_count_what_happened(remit: Remit, propose: Any) -> Non
     assert re.search(r"per-day\S+ +1,234 +50,000 +1$", remit("spend").out, re.MULTILINE)
 
 
+def test_a_cap_that_was_erased_is_not_known_and_not_zero(remit: Remit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from remit.app import Control, Spend
+
+    monkeypatch.setattr(Control, "spend", lambda _: (Spend("limit/agent:a/credit/ever", 1_234, None, 2),))
+    assert re.search(r"credit/ever +1,234 +not known +2$", remit("spend").out, re.MULTILINE)
+    assert remit("spend", "--json").json == [
+        {"key": "limit/agent:a/credit/ever", "used": 1_234, "at_most": None, "refused": 2}
+    ]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("check",), ("policy", "test"), ("agents",), ("status",), ("log",), ("spend",), ("approvals",), ("halts",),

@@ -67,6 +67,23 @@ def test_decisions_that_come_out_otherwise_break_it(remit: Remit, lived: Path, m
     assert remit("verify").code == 0
 
 
+def test_decisions_that_cannot_be_judged_again_break_it_and_are_counted_apart(
+    remit: Remit, lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from remit.app import Control
+    from remit.run.rejudge import RejudgeReport
+
+    report = RejudgeReport(2, (), 1, ("event 7: fact who (f3) is not what was recorded",))
+    monkeypatch.setattr(Control, "replay_decisions", lambda *_: report)
+    ran = remit("verify", "--decisions")
+    assert ran.code == 1
+    assert "0 otherwise, 1 rest on data erased since, 1 cannot be judged again" in ran.out
+    assert "event 7: fact who (f3) is not what was recorded" in ran.out
+    found = remit("verify", "--decisions", "--json")
+    assert (found.code, found.json["holds"], found.json["decisions"]["erased"]) == (1, False, 1)
+    assert found.json["decisions"]["unknown"] == list(report.unknown)
+
+
 def test_an_export_is_checked_by_its_own_verifier(remit: Remit, lived: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     ran = remit("export", str(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from remit.canonical import canonical
 from remit.errors import BadInput, BadManifest, BadPolicy
 from remit.gate.decide import decide
+from remit.gate.explain import explain
 from remit.gate.judge_again import replay
 from remit.gate.policy import Rules
 from remit.gate.record import (
@@ -31,9 +33,10 @@ from remit.gate.record import (
 )
 from remit.manifest.load import load_manifest
 from remit.manifest.scaffold import SCAFFOLD
-from remit.vocabulary import Action, Fact, Grant, Halt, Scope, Standing
+from remit.vocabulary import Action, Fact, Grant, Halt, Reserve, Scope, Standing
 
 NOW = datetime(2026, 3, 2, 9, 30, 0, 123, tzinfo=UTC)
+COMMITMENT = "0123456789abcdef" * 2
 AGENT = SCAFFOLD["agents/refund-desk.yaml"]
 POLICY = SCAFFOLD["policies/refunds.cedar"]
 
@@ -180,6 +183,75 @@ def test_what_the_graph_says_of_a_fact_is_recorded_where_it_is_set_and_nowhere_e
     assert facts_digest({"a": plain}) != facts_digest({"a": known})
 
 
+def sealed_fact(value: Any = "Zoe Quintessa", **changes: Any) -> Fact:
+    given = {"name": "a", "id": "f7", "commitment": COMMITMENT, **changes}
+    return Fact(value=value, source="crm.account", **{"record": "crm.account/zoe@x.io", "observed_at": NOW, **given})
+
+
+def test_a_fact_with_a_commitment_is_recorded_without_value_and_record_and_says_so() -> None:
+    (data,) = facts_data({"a": sealed_fact()})
+    assert data == {
+        "commitment": COMMITMENT, "fresh_seconds": None, "id": "f7", "name": "a",
+        "observed_at": "2026-03-02T09:30:00.000123Z", "problem": "", "source": "crm.account",
+    }  # fmt: skip
+    (missing,) = facts_data({"a": Fact("a", None, "crm.account", "", NOW, problem="none", id="f7")})
+    assert isinstance(missing, dict) and missing["value"] is None and "commitment" not in missing
+    sealed = read_facts([data])["a"]
+    assert (sealed.value, sealed.record, sealed.commitment) == (None, "", COMMITMENT)
+    assert facts_data({"a": sealed}) == [data]
+    opened = {**data, "value": "Zoe Quintessa", "record": "crm.account/zoe@x.io"}
+    assert read_facts([opened]) == {"a": sealed_fact()}
+
+
+def test_the_digest_of_facts_is_that_of_their_commitments() -> None:
+    one = facts_digest({"a": sealed_fact()})
+    assert one == facts_digest({"a": sealed_fact(value=None)}) == sound_digest({"a": sealed_fact()})
+    assert one != facts_digest({"a": sealed_fact(commitment="f" * 32)})
+    assert one != facts_digest({"a": sealed_fact(commitment="")})
+
+
+def test_a_decision_that_rests_on_a_sealed_fact_is_made_again_from_what_it_said_and_not_without() -> None:
+    """Sealed is not missing: the judge must not find out something else of a fact only because it cannot see it."""
+    manifest = load_manifest("a.yaml", AGENT)
+    rules = Rules.load({"a.cedar": POLICY}, [manifest])
+    arguments: dict[str, Any] = {"order": "A1", "amount_minor": 100}
+    action = Action("refund-desk", manifest.version, "refund.create", "c", arguments, 9500)
+    paid = Fact("paid", 20_000, "shop.order", "shop.order/A1", NOW, id="f1", commitment=COMMITMENT)
+    decision = decide(rules, manifest, action, {"paid": paid}, Standing(NOW))
+    assert decision.verdict == "allow"
+    standing = standing_data(Standing(NOW), decision)
+    data = {"action": action_data(action), "facts": facts_data({"paid": paid}), "standing": standing}
+    assert "20000" not in canonical({**data, "decision": decision_data(decision)}).decode()
+    with pytest.raises(BadInput, match="paid are sealed"):
+        replay(data, AGENT, rules.texts)
+    opened = {**data, "facts": [{**data["facts"][0], "value": 20_000, "record": "shop.order/A1"}]}  # type: ignore[index]
+    assert decision_data(replay(opened, AGENT, rules.texts)) == decision_data(decision)
+    blind = decide(rules, manifest, action, {"paid": replace(paid, value=None)}, Standing(NOW))
+    assert blind.verdict == "deny"
+    assert [check.reason for check in blind.checks if check.rule == "paid"] == ["paid is missing: its value is sealed"]
+
+
+def test_a_cap_that_is_a_sealed_fact_is_recorded_by_its_name() -> None:
+    capped = Reserve("limit/a", 5, 770_001, 3, True, "budget")
+    decision = replace(read_decision(RECORD["decision"]), reserves=(capped, Reserve("limit/b", 1, 2, 0, True)))
+    data = json.loads(canonical(decision_data(decision)))
+    assert data["reserves"] == [
+        {"amount": 5, "cap_fact": "budget", "fits": True, "key": "limit/a", "used": 3},
+        {"amount": 1, "at_most": 2, "fits": True, "key": "limit/b", "used": 0},
+    ]
+    assert read_decision(data).reserves == (replace(capped, at_most=None), decision.reserves[1])
+    assert decision_data(read_decision(data)) == data
+    budget = sealed_fact(770_001, name="budget")
+    action = read_action(RECORD["action"])
+    assert "3 of 770001 drawn" in explain(read_decision(data), action, {"budget": budget}, NOW)
+    told = explain(read_decision(data), action, {"budget": replace(budget, value=None, problem="erased")}, NOW)
+    assert "3 of $budget drawn" in told and "budget: erased, from crm.account" in told
+    assert "770001" not in told
+    del data["reserves"][1]["at_most"]
+    with pytest.raises(BadInput, match="at_most"):
+        read_decision(data)
+
+
 def test_what_speaks_against_a_fact_stands_in_the_reason_and_changes_no_verdict() -> None:
     manifest = load_manifest("a.yaml", AGENT)
     rules = Rules.load({"a.cedar": POLICY}, [manifest])
@@ -205,12 +277,14 @@ def test_marks_that_cannot_be_recorded_make_a_fact_missing() -> None:
     for wrong in (
         {"id": "f\0"}, {"id": "f" * 1001}, {"trust": 5}, {"trust": "\ud800"}, {"flags": ["late"]},
         {"flags": ("x",) * 17}, {"flags": (5,)}, {"flags": "late"},
+        {"commitment": COMMITMENT}, {"commitment": COMMITMENT.upper(), "id": "f1"}, {"commitment": "ab", "id": "f1"},
+        {"commitment": 5, "id": "f1"}, {"commitment": COMMITMENT + "\n", "id": "f1"},
     ):  # fmt: skip
         fields: dict[str, Any] = wrong
         (data,) = facts_data({"a": Fact("a", 1, "s", "r", NOW, **fields)})
         assert isinstance(data, dict) and data["value"] is None
-        assert data["problem"] == "its id, trust or flags are not texts that can be recorded"
-        assert not {"id", "trust", "flags"} & set(data)
+        assert data["problem"] == "its id, trust, flags or commitment are not texts that can be recorded"
+        assert not {"id", "trust", "flags", "commitment"} & set(data)
 
 
 def test_a_fact_with_nul_is_missing_and_decides_all_the_same() -> None:

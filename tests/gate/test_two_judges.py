@@ -6,11 +6,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from tests.gate import plain_gate, worlds
 
-from remit.canonical import canonical
+from remit.canonical import canonical, digest_bytes
 from remit.errors import BadInput
 from remit.gate.decide import decide
 from remit.gate.judge_again import replay
@@ -49,6 +50,8 @@ def facts_of(drawn: dict[str, Any], standing: dict[str, Any]) -> dict[str, Fact]
             "source",
             "record",
             None if row["age"] is None else standing["now"] - timedelta(seconds=row["age"]),
+            id="f1" if row["sealed"] else "",
+            commitment=digest_bytes(repr(row["value"]).encode())[:32] if row["sealed"] else "",
         )
         for name, row in drawn.items()
     }
@@ -114,6 +117,15 @@ def again_is_equal(
         return
     assert action_data(read_action(record["action"])) == record["action"]
     assert facts_data(read_facts(record["facts"])) == record["facts"]
+    sealed = [row for row in record["facts"] if "commitment" in row]
+    assert [row for row in sealed if set(row) & {"value", "record"}] == []
+    if sealed:
+        with pytest.raises(BadInput, match="sealed"):
+            replay(record, manifest.text, rules.texts)
+    for row in sealed:
+        row |= {"value": facts[row["name"]].value, "record": "record"}
+    capped = {reserve.cap_fact for reserve in decision.reserves} - {""}
+    assert capped <= {row["name"] for row in sealed}
     assert standing_data(read_standing(record["standing"]), decision) == record["standing"]
     assert canonical(decision_data(replay(record, manifest.text, rules.texts))) == canonical(recorded)
 

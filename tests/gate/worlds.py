@@ -234,6 +234,7 @@ def fact_rows(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
         odd = draw(st.integers(0, 20)) == 0
         value = draw(fact_values) if odd else draw(st.sampled_from(values))
         rows[name] = {"value": value, "age": draw(seconds), "name": name if draw(st.integers(0, 60)) else "other"}
+        rows[name]["sealed"] = value is not None and draw(st.booleans())
     return rows
 
 

@@ -48,6 +48,15 @@ def folder(tmp_path: Path, store_url: str) -> Path:
     return home
 
 
+def with_source(folder: Path, source: str, agent: str) -> tuple[str, str]:
+    """Give a company a source, the ERP, and a clock that is set by hand; return its agent's text around its facts."""
+    (folder / "sources").mkdir()
+    (folder / "sources" / "erp.yaml").write_text(source)
+    (folder / "remit.yaml").write_text((folder / "remit.yaml").read_text() + "clock: story\n")
+    head, rest = (folder / "agents" / f"{agent}.yaml").read_text().split("    facts:\n")
+    return head, rest
+
+
 @pytest.fixture
 def opened(folder: Path, shop: StandInConnector) -> Iterator[Open]:
     """Opens the company; everything opened is closed at the end."""

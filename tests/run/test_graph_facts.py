@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.run.conftest import Open
+from tests.run.conftest import Open, with_source
 
 from remit.app import Control
 from remit.ledger.query import EventFilter, find_events
@@ -72,16 +72,12 @@ def erp(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def folder(folder: Path, erp: sqlite3.Connection, tmp_path: Path) -> Path:
     """The small company, whose refund desk asks the graph; its clock is set by hand."""
-    (folder / "sources").mkdir()
-    (folder / "sources" / "erp.yaml").write_text(SOURCE % (tmp_path / "erp.db"))
-    manifest = folder / "agents" / "refund-desk.yaml"
-    head, rest = manifest.read_text().split("    facts:\n")
-    manifest.write_text(
+    head, rest = with_source(folder, SOURCE % (tmp_path / "erp.db"), "refund-desk")
+    (folder / "agents" / "refund-desk.yaml").write_text(
         head.replace("actions:\n", "knowledge: {see: [logistics/internal]}\nactions:\n", 1)
         + FACTS.lstrip("\n")
         + rest[rest.index("    limits:") :]
     )
-    (folder / "remit.yaml").write_text((folder / "remit.yaml").read_text() + "clock: story\n")
     return folder
 
 
@@ -98,7 +94,7 @@ def control(opened: Open) -> Control:
 def facts(control: Control, order: str, later: timedelta = timedelta()) -> tuple[str, dict[str, Any]]:
     control.set_now(control.now() + later)
     journey = control.propose("refund-desk", "refund.create", f"c-{order}", {"order": order, "amount_minor": 5}, "0.9")
-    return journey.progress, {fact["name"]: fact for fact in journey.decided["facts"]}
+    return journey.progress, {fact["name"]: fact for fact in control.facts(journey)}
 
 
 def test_facts_come_from_the_graph_within_the_scope(control: Control) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from remit.canonical import from_moment
 from remit.errors import BadInput
 from remit.ledger.event import RecordedEvent
 from remit.ledger.query import all_events
+from remit.ledger.sealing import OpenFacts, is_closed
 from remit.stats.two_sample import TwoSample, compare_samples
 from remit.store.engine import Store
 
@@ -22,11 +24,17 @@ SEED: Final = 20_260_101
 _Row = dict[str, str | int | None]
 
 
-def met_by(events: Iterable[RecordedEvent], agent: str) -> list[tuple[str, _Row]]:
+def met_by(
+    events: Iterable[RecordedEvent],
+    agent: str,
+    open_facts: Callable[[Sequence[Mapping[str, Any]]], list[dict[str, Any]]],
+) -> list[tuple[str, _Row]]:
     """Return what ``agent`` met: for each case the business time of its first decision, and one row of fields.
 
     Fields are the arguments and facts of the action, each a text, whole number or truth value, by ``arguments.NAME``
-    and ``facts.NAME``, and the action's name. Lists and personal values do not take part.
+    and ``facts.NAME``, and the action's name. Lists and personal values do not take part, nor do cases that rest on
+    facts erased since: what they said is not known, which is something else than missing. ``open_facts`` puts back
+    what sealed facts said.
     """
     rows: dict[str, tuple[str, _Row]] = {}
     for recorded in events:
@@ -34,9 +42,12 @@ def met_by(events: Iterable[RecordedEvent], agent: str) -> list[tuple[str, _Row]
         action = data["action"]
         if action["agent"] != agent or data["attempt"] != 1 or recorded.event.case in rows:
             continue
+        facts = open_facts(data["facts"])
+        if any(map(is_closed, facts)):
+            continue
         row: _Row = {"action": action["name"]}
         row |= {f"arguments.{name}": _cell(value) for name, value in action["arguments"].items() if _fits(value)}
-        row |= {f"facts.{fact['name']}": _cell(fact["value"]) for fact in data["facts"] if _fits(fact["value"])}
+        row |= {f"facts.{fact['name']}": _cell(fact["value"]) for fact in facts if _fits(fact["value"])}
         rows[recorded.event.case] = (data["standing"]["now"], row)
     return list(rows.values())
 
@@ -54,6 +65,7 @@ def _cell(value: Any) -> str | int | None:
 def cliff(
     store: Store,
     agent: str,
+    open_facts: OpenFacts,
     *,
     before: datetime | None = None,
     tried: list[_Row] | None = None,
@@ -70,7 +82,7 @@ def cliff(
     if (before is None) == (tried is None):
         raise BadInput("say what it was tried on: a moment before which it was tried, or a file of cases")
     with store.snapshot() as reader:
-        met = met_by(all_events(reader, ("action.decided",)), agent)
+        met = met_by(all_events(reader, ("action.decided",)), agent, partial(open_facts, reader))
     if tried is None:
         assert before is not None  # one of the two is there
         moment = from_moment(before)

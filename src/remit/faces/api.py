@@ -209,7 +209,7 @@ async def propose(control: Held, raw: Raw) -> JSONResponse:
     )  # fmt: skip
     # A caller who goes away must not take the action off the path half way.
     journey = await asyncio.shield(asyncio.wrap_future(control.submit_proposal(action)))
-    return JSONResponse(journey_json(journey))
+    return JSONResponse(await asyncio.to_thread(journey_json, control, journey))
 
 
 @_routes.get("/actions/{action_id}")
@@ -263,7 +263,7 @@ def answer(control: Held, action_id: str, raw: Raw) -> JSONResponse:
         journey = control.approve(found, body["person"], role, why, body.get("seconds"))
     else:
         journey = control.reject(found, body["person"], why, role, body.get("seconds"))
-    return JSONResponse(journey_json(journey))
+    return JSONResponse(journey_json(control, journey))
 
 
 @_routes.post("/approvals/{action_id}/edit", openapi_extra=_takes("edit"))
@@ -271,9 +271,8 @@ def edit(control: Held, action_id: str, raw: Raw) -> JSONResponse:
     """Put a changed action in its place; it is judged anew, and the person is its proposer."""
     body = read_body("edit", raw)
     found = plain("action", action_id)
-    return JSONResponse(
-        journey_json(control.edit(found, body["person"], body["changed"], body["why"], body.get("role", "")))
-    )
+    journey = control.edit(found, body["person"], body["changed"], body["why"], body.get("role", ""))
+    return JSONResponse(journey_json(control, journey))
 
 
 @_routes.post("/approvals/{action_id}/settle", openapi_extra=_takes("settlement"))
@@ -281,7 +280,8 @@ def settle(control: Held, action_id: str, raw: Raw) -> JSONResponse:
     """Say what a person found out about an effect that is uncertain."""
     body = read_body("settlement", raw)
     found = plain("action", action_id)
-    return JSONResponse(journey_json(control.settle(found, body["person"], done=body["done"], why=body["why"])))
+    journey = control.settle(found, body["person"], done=body["done"], why=body["why"])
+    return JSONResponse(journey_json(control, journey))
 
 
 @_routes.get("/reviews")

@@ -69,9 +69,10 @@ def agents_json(control: Control) -> list[Json]:
     ]  # fmt: skip
 
 
-def journey_json(journey: Journey) -> dict[str, Json]:
-    """Where one action stands, with its last decision and the facts it was made on."""
+def journey_json(control: Control, journey: Journey) -> dict[str, Json]:
+    """Where one action stands, with its last decision and the facts it was made on, and what they said."""
     decided: Mapping[str, Any] = journey.decided
+    facts: list[Json] = [dict(fact) for fact in control.facts(journey)]
     effect = journey.effect
     return {
         "action": journey.action,
@@ -80,7 +81,7 @@ def journey_json(journey: Journey) -> dict[str, Json]:
         "open": journey.open,
         "proposer": journey.proposer,
         "proposed": decided.get("action"),
-        "facts": decided.get("facts"),
+        "facts": facts if "facts" in decided else None,
         "decision": decided.get("decision"),
         "judgements": journey.attempt,
         "asked": dict(journey.asked) or None,
@@ -98,7 +99,7 @@ def journey_json(journey: Journey) -> dict[str, Json]:
 def question_json(control: Control, action: str) -> dict[str, Json]:
     """One action with the whole account of it in words, as a person needs it to decide."""
     journey = control.journey(action)
-    return {**journey_json(journey), "account": control.explain(journey.action)}
+    return {**journey_json(control, journey), "account": control.explain(journey.action)}
 
 
 def inbox_json(item: InboxItem) -> dict[str, Json]:

@@ -12,6 +12,7 @@ from remit.chart_svg import share_bar
 
 if TYPE_CHECKING:
     from remit.app_autonomy import Certificate, FlaggedCase, TrackRecord
+    from remit.vocabulary import Json
 
 __all__ = ["certificate_page", "weekly_page"]
 
@@ -57,7 +58,7 @@ def certificate_page(certificate: Certificate, track: TrackRecord | None) -> str
             rows.append(f'<tr><th scope="row">{escape(name)}</th><td>{escape(words.strip())}</td></tr>')
     proof = certificate.body["proof"]
     parts = [f'<section><p>{chip}</p><div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div></section>']
-    parts.append(_numbers("What was counted", {name: str(value) for name, value in sorted(proof.items())}))
+    parts.append(_numbers("What was counted", {name: _plainly(value) for name, value in sorted(proof.items())}))
     if track is not None:
         parts.append(_stands(track))
     parts.append(f"<section><h2>What it assumes</h2><ul>{''.join(assumed)}</ul></section>")
@@ -68,6 +69,15 @@ def certificate_page(certificate: Certificate, track: TrackRecord | None) -> str
     )
     title = f"{certificate.agent}: {certificate.action} may be {certificate.to}"
     return _page(title, f"Certificate {certificate.digest[:12]}", "".join(parts))
+
+
+def _plainly(value: Json) -> str:
+    """What a proof says in one place: lists and objects as their items, truth as yes and no."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plainly(item)}" for name, item in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(map(_plainly, value))
+    return "yes" if value is True else "no" if value is False else "-" if value is None else str(value)
 
 
 def _numbers(title: str, values: dict[str, str]) -> str:

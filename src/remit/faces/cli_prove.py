@@ -31,6 +31,7 @@ def verify(
     from remit.app import open_company
 
     judged: dict[str, Json] | None = None
+    otherwise: tuple[str, ...] = ()
     with open_company(company, "verify", report=warn) as control:
         with progress("verifying") as tell:
             report = control.verify(tell)
@@ -39,11 +40,15 @@ def verify(
         if decisions:
             with progress("judging again", "decisions") as tell:
                 again = control.replay_decisions(tell)
-            judged = {"same": again.same, "different": list(again.different), "erased": again.erased}
+            judged = {
+                "same": again.same, "different": list(again.different), "erased": again.erased,
+                "unknown": list(again.unknown),
+            }  # fmt: skip
+            otherwise = (*again.different, *again.unknown)
         witness = control.company.witness
     edited = [f"fact {fact} is not what was written" for fact in known.edited]
     shown = [f"receipt {receipt} no longer comes out as it was shown" for receipt in known.receipts]
-    problems = [*report.problems, *known.problems, *edited, *shown, *(again.different if judged is not None else ())]
+    problems = [*report.problems, *known.problems, *edited, *shown, *otherwise]
     if as_json:
         say_json({**ledger_json(report), "holds": not problems, "witness": witness, "decisions": judged,
                   "knowledge": asdict(known)})  # fmt: skip
@@ -64,7 +69,11 @@ def _show(
         say(f"knowledge    {count(known.facts, 'fact')}, {count(known.shown, 'receipt')}{told}")
     if judged is not None:
         erased = f", {judged['erased']:,} rest on data erased since" if judged["erased"] else ""
-        say(f"decisions    {judged['same']:,} judged the same again, {len(judged['different']):,} otherwise{erased}")
+        unknown = f", {len(judged['unknown']):,} cannot be judged again" if judged["unknown"] else ""
+        say(
+            f"decisions    {judged['same']:,} judged the same again, {len(judged['different']):,} otherwise"
+            f"{erased}{unknown}"
+        )
     if not problems:
         say("holds", "bold green")
         return

@@ -192,6 +192,9 @@ def spend(*, company: CompanyFolder = Path(), as_json: AsJson = False) -> int:
         say("no limit was looked at yet")
         return 0
     header = ("limit", "drawn", "at most", "refused")
-    rows = [(one.key, count(one.used), count(one.at_most), count(one.refused)) for one in counters]
+    rows = [
+        (one.key, count(one.used), "not known" if one.at_most is None else count(one.at_most), count(one.refused))
+        for one in counters
+    ]
     table(header, rows, right=header[1:])
     return 0

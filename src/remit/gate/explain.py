@@ -10,7 +10,7 @@ from remit.canonical import canonical, from_moment
 from remit.errors import BadInput
 from remit.gate.fact_form import sound_facts
 from remit.gate.freshness import age_seconds
-from remit.vocabulary import Action, Check, Decision, Fact, Json
+from remit.vocabulary import Action, Check, Decision, Fact, Json, Reserve
 
 __all__ = ["explain"]
 
@@ -22,7 +22,8 @@ _MARKS: Final = {"allow": "yes", "escalate": "ask", "deny": "no"}
 def explain(decision: Decision, action: Action, facts: Mapping[str, Fact], now: datetime) -> str:
     """Tell the decision in plain lines; ``now`` is the moment it was made at.
 
-    What an agent or a source sent is written as JSON in one line, so it cannot forge a line of its own.
+    A fact that is sealed, or was erased, is told without its value. What an agent or a source sent is written as JSON
+    in one line, so it cannot forge a line of its own.
     """
     asked = f"{_line(action.agent)} asked for {_line(action.name)} on case {_line(action.case)}"
     lines = [f"{asked}: {_verdict(decision)}"]
@@ -38,9 +39,16 @@ def explain(decision: Decision, action: Action, facts: Mapping[str, Fact], now: 
     lines += [_check(check) for check in decision.checks]
     for reserve in decision.reserves:
         room = "fits" if reserve.fits else "does not fit"
-        drawn = f"{reserve.used} of {reserve.at_most} drawn"
+        drawn = f"{reserve.used} of {_cap(reserve, facts)} drawn"
         lines.append(f"  draws {reserve.amount} from {_line(reserve.key)}: {drawn}, {room}")
     return "\n".join(lines)
+
+
+def _cap(reserve: Reserve, facts: Mapping[str, Fact]) -> str:
+    """The cap as a number where it is known, else by the name of the fact that has it."""
+    fact = facts.get(reserve.cap_fact)
+    cap = reserve.at_most if fact is None or fact.value is None else fact.value
+    return f"${_line(reserve.cap_fact)}" if cap is None else _shown(cap)
 
 
 def _verdict(decision: Decision) -> str:
@@ -52,6 +60,8 @@ def _verdict(decision: Decision) -> str:
 
 
 def _fact(fact: Fact, now: datetime) -> str:
+    if fact.value is None and fact.commitment:
+        return f"  {_line(fact.name)}: {_line(fact.problem) or 'sealed'}, from {_line(fact.source)}"
     if fact.value is None:
         return f"  {_line(fact.name)}: missing ({_line(fact.problem) or 'the source has none'})"
     age = age_seconds(fact, now)

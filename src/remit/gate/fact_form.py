@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,7 @@ __all__ = ["VALUE_BYTES_MAX", "fact_problem", "sound_facts"]
 VALUE_BYTES_MAX: Final = 65_536
 NOTE_CHARACTERS_MAX: Final = 1000
 FLAGS_MAX: Final = 16
+_COMMITMENT: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 def sound_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
@@ -36,8 +38,8 @@ def _unsound(name: str, fact: Fact) -> str:
         return "handed in under another name"
     if not (_short_text(fact.source) and _short_text(fact.record) and _short_text(fact.problem)):
         return "its source, record or problem is not a text that can be recorded"
-    if (fact.id or fact.trust or fact.flags) and not _marked(fact):
-        return "its id, trust or flags are not texts that can be recorded"
+    if (fact.id or fact.trust or fact.flags or fact.commitment) and not _marked(fact):
+        return "its id, trust, flags or commitment are not texts that can be recorded"
     moment = fact.observed_at
     if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
         return "its moment of observation has no time zone"
@@ -58,6 +60,8 @@ def _unsound(name: str, fact: Fact) -> str:
 def _marked(fact: Fact) -> bool:
     flags = fact.flags
     if type(flags) is not tuple or len(flags) > FLAGS_MAX:
+        return False
+    if fact.commitment and not (type(fact.commitment) is str and _COMMITMENT(fact.commitment) and fact.id):
         return False
     return all(_short_text(text) for text in (fact.id, fact.trust, *flags))
 
@@ -80,7 +84,7 @@ def fact_problem(need: FactNeed, fact: Fact | None) -> str:
         return "was not read"
     value = fact.value
     if value is None:
-        return fact.problem or "the source has none"
+        return fact.problem or ("its value is sealed" if fact.commitment else "the source has none")
     if need.type == "text":
         return "" if isinstance(value, str) else "is not a text"
     if need.type == "integer":

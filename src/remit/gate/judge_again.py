@@ -21,7 +21,7 @@ def replay(record: Mapping[str, Any], manifest_text: str, policies: Mapping[str,
     ``policies`` is `Rules.texts`. The decision equals the recorded one byte for byte, or something changed.
 
     Raises:
-        BadInput: ``record`` is not of its form.
+        BadInput: ``record`` is not of its form, or has facts that are sealed.
         BadManifest, BadPolicy: the texts are not those of a manifest and a rule set.
     """
     for part in ("action", "facts", "standing"):
@@ -30,4 +30,7 @@ def replay(record: Mapping[str, Any], manifest_text: str, policies: Mapping[str,
     action = read_action(record["action"])
     manifest = load_manifest(f"{action.agent:.64}.yaml", manifest_text)
     facts = read_facts(record["facts"])
+    sealed = [name for name, fact in facts.items() if fact.commitment and fact.value is None]
+    if sealed:
+        raise BadInput(f"facts {', '.join(sealed):.200} are sealed: put back what they say, then judge again")
     return decide(Rules.reload(policies), manifest, action, facts, read_standing(record["standing"]))

@@ -70,9 +70,9 @@ def check_limits(matter: Matter) -> Opinion:
             continue
         reserves.append(drawn)
         if drawn.fits:
-            checks.append(_within(limit.name, drawn.at_most, limit.every, facts))
+            checks.append(_within(limit.name, _cap(drawn), limit.every, facts))
             continue
-        reason = f"{drawn.used} drawn, {drawn.amount} more, at most {drawn.at_most} per {limit.every}"
+        reason = f"{drawn.used} drawn, {drawn.amount} more, at most {_cap(drawn)} per {limit.every}"
         if limit.over == "escalate" and limit.ask is not None and matter.enough(limit.ask):
             checks.append(Check("limits", "allow", limit.name, f"{reason}; {limit.ask} said yes", facts))
         elif limit.over == "escalate" and limit.ask is not None:
@@ -83,10 +83,15 @@ def check_limits(matter: Matter) -> Opinion:
     return Opinion(tuple(checks), tuple(asks), tuple(reserves))
 
 
+def _cap(reserve: Reserve) -> str:
+    """The cap in a reason's words, which are recorded: by its name where it is the value of a sealed fact."""
+    return f"${reserve.cap_fact}" if reserve.cap_fact else str(reserve.at_most)
+
+
 @lru_cache(maxsize=4096)
-def _within(name: str, at_most: int, every: Window, facts: tuple[str, ...]) -> Check:
+def _within(name: str, cap: str, every: Window, facts: tuple[str, ...]) -> Check:
     # No sums here, so that the same words serve again; the reserve has them.
-    return Check("limits", "allow", name, f"within {at_most} per {every}", facts)
+    return Check("limits", "allow", name, f"within {cap} per {every}", facts)
 
 
 def _reserve(matter: Matter, grant: ActionGrant, limit: Limit) -> Reserve | str:
@@ -97,7 +102,7 @@ def _reserve(matter: Matter, grant: ActionGrant, limit: Limit) -> Reserve | str:
         return "the amount is missing"
     if amount < 0:
         return "the amount is below zero"
-    cap = limit.at_most
+    cap, cap_fact = limit.at_most, ""
     if limit.at_most_fact is not None:
         need = next((need for need in grant.facts if need.name == limit.at_most_fact), None)
         fact = matter.facts.get(limit.at_most_fact)
@@ -106,6 +111,7 @@ def _reserve(matter: Matter, grant: ActionGrant, limit: Limit) -> Reserve | str:
         if type(value) is not int:
             return f"the cap {limit.at_most_fact} {problem or 'is not a whole number'}"
         cap = value
+        cap_fact = limit.at_most_fact if fact is not None and fact.commitment else ""
     if cap is None or cap < 0:
         return "the cap is below zero"
     key = counter_key(matter.manifest, limit, arguments, matter.standing.now)
@@ -115,4 +121,4 @@ def _reserve(matter: Matter, grant: ActionGrant, limit: Limit) -> Reserve | str:
     if type(used) is not int or not 0 <= used <= INTEGER_MAX:
         # A counter out of bounds tells nothing but that there is no room.
         used = INTEGER_MAX
-    return Reserve(key, amount, cap, used, used + amount <= cap)
+    return Reserve(key, amount, cap, used, used + amount <= cap, cap_fact)

@@ -47,8 +47,10 @@ __all__ = [
 _T = TypeVar("_T")
 _VERDICTS: Final = get_args(Verdict)
 _SCOPES: Final = get_args(ScopeKind)
-_OF_THE_GRAPH: Final[Mapping[str, Json]] = {"id": "", "trust": "", "flags": []}
+_OF_THE_GRAPH: Final[Mapping[str, Json]] = {"id": "", "trust": "", "flags": [], "commitment": ""}
 """The parts of a fact that are recorded only where they are set, so that older records keep their bytes."""
+_OF_THE_SEALED: Final[Mapping[str, Json]] = {**_OF_THE_GRAPH, "record": "", "value": None}
+"""The same, and the parts that are not recorded of a fact with a commitment: they may have to be erased."""
 _STAGES: Final = get_args(Stage)
 
 
@@ -92,7 +94,10 @@ def action_digest(action: Action) -> str:
 
 
 def facts_data(facts: Mapping[str, Fact]) -> list[Json]:
-    """``facts`` as plain JSON, sorted by name; one that cannot be recorded is missing, and says why."""
+    """``facts`` as plain JSON, sorted by name; one that cannot be recorded is missing, and says why.
+
+    One with a commitment is sealed: it is recorded with that, and without its value and the name of its record.
+    """
     return [_fact_data(fact) for fact in sound_facts(facts).values()]
 
 
@@ -102,10 +107,12 @@ def _fact_data(fact: Fact) -> dict[str, Json]:
         "name": fact.name,
         "observed_at": None if fact.observed_at is None else from_moment(fact.observed_at),
         "problem": fact.problem,
-        "record": fact.record,
         "source": fact.source,
-        "value": fact.value,
     }
+    if fact.commitment:
+        data["commitment"] = fact.commitment
+    else:
+        data["record"], data["value"] = fact.record, fact.value
     if fact.id:
         data["id"] = fact.id
     if fact.trust:
@@ -116,7 +123,7 @@ def _fact_data(fact: Fact) -> dict[str, Json]:
 
 
 def facts_digest(facts: Mapping[str, Fact]) -> str:
-    """The digest of what the action rests on."""
+    """The digest of what is recorded of the facts: the same before and after what they say was erased."""
     return digest_bytes(canonical_sound(facts_data(facts)))  # every fact in it was found sound just before
 
 
@@ -144,19 +151,24 @@ def decision_data(decision: Decision) -> dict[str, Json]:
         "manifest_digest": decision.manifest_digest,
         "once_key": decision.once_key,
         "policies_digest": decision.policies_digest,
-        "reserves": [
-            {
-                "amount": reserve.amount,
-                "at_most": reserve.at_most,
-                "fits": reserve.fits,
-                "key": reserve.key,
-                "used": reserve.used,
-            }
-            for reserve in decision.reserves
-        ],
+        "reserves": [_reserve_data(reserve) for reserve in decision.reserves],
         "touches": list(decision.touches),
         "verdict": decision.verdict,
     }
+
+
+def _reserve_data(reserve: Reserve) -> dict[str, Json]:
+    data: dict[str, Json] = {
+        "amount": reserve.amount,
+        "fits": reserve.fits,
+        "key": reserve.key,
+        "used": reserve.used,
+    }
+    if reserve.cap_fact:
+        data["cap_fact"] = reserve.cap_fact
+    else:
+        data["at_most"] = reserve.at_most
+    return data
 
 
 def _review_data(review: Review) -> dict[str, Json]:
@@ -233,14 +245,16 @@ def read_action(data: Json) -> Action:
 
 
 def read_facts(data: Json) -> dict[str, Fact]:
-    """The facts that `facts_data` wrote.
+    """The facts that `facts_data` wrote; one that is sealed has no value, unless it was put back into ``data``.
 
     Raises:
         BadInput: ``data`` has another form.
     """
     facts: dict[str, Fact] = {}
     for item in _of(data, list, "facts"):
-        body = _closed(item, set(Fact.__dataclass_fields__), "a fact", _OF_THE_GRAPH)
+        sealed = isinstance(item, dict) and item.get("commitment")
+        absent = _OF_THE_SEALED if sealed else _OF_THE_GRAPH
+        body = _closed(item, set(Fact.__dataclass_fields__), "a fact", absent)
         name = _of(body["name"], str, "name")
         if name in facts:
             raise BadInput(f"fact {name!r:.60} stands twice")
@@ -256,6 +270,7 @@ def read_facts(data: Json) -> dict[str, Fact]:
             _of(body["id"], str, "id"),
             _of(body["trust"], str, "trust"),
             tuple(_of(flag, str, "flag") for flag in _of(body["flags"], list, "flags")),
+            _of(body["commitment"], str, "commitment"),
         )
     return facts
 
@@ -334,13 +349,15 @@ def _read_check(item: Json) -> Check:
 
 
 def _read_reserve(item: Json) -> Reserve:
-    body = _closed(item, set(Reserve.__dataclass_fields__), "a reserve")
+    body = _closed(item, set(Reserve.__dataclass_fields__), "a reserve", {"cap_fact": "", "at_most": None})
+    cap_fact = _of(body["cap_fact"], str, "cap_fact")
     return Reserve(
         _of(body["key"], str, "key"),
         _of(body["amount"], int, "amount"),
-        _of(body["at_most"], int, "at_most"),
+        None if cap_fact else _of(body["at_most"], int, "at_most"),
         _of(body["used"], int, "used"),
         _of(body["fits"], bool, "fits"),
+        cap_fact,
     )
 
 

@@ -1,8 +1,9 @@
 """Erasing an entity: values, keys and salts of its records go, commitments, times and lineage stay.
 
 After it nobody can tell what was said of whom, here or by trying out values; every root and every receipt still holds,
-and a replayed context shows nulls. What is known now of these records ends, so that nothing shows that there was
-anybody. A hash of each key under the company's pepper remains, so that the next load does not bring the person back.
+a replayed context shows nulls, and decisions hold commitments that nobody can open any more. What is known now of these
+records ends, so that nothing shows that there was anybody. A hash of each key under the company's pepper remains, so
+that the next load does not bring the person back.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from remit.canonical import INTEGER_MAX
 from remit.errors import BadInput, Conflict
 from remit.knowledge.commitment import erased_name
 from remit.knowledge.entity import Entity
+from remit.knowledge.known_blocks import forget_blocks
 from remit.knowledge.number_list import among, number_list
 from remit.knowledge.pepper import erased_hash, make_pepper
 from remit.knowledge.roots import root_of
@@ -42,7 +44,7 @@ def erase_entity(journal: Journal, entity: Entity, *, why: str, actor: str) -> E
     """Erase all records of ``entity``, as `find_entity` returned it, in one commit.
 
     Backups made before still hold what was erased: erase again after putting one back. The bodies of webhooks and mail
-    that arrived and the decisions of the gate are not touched.
+    that arrived are not touched, nor are decisions that were recorded before facts of the graph were sealed in them.
 
     Raises:
         Conflict: the entity has other records by now, or all of it was erased before; nothing was written.
@@ -63,6 +65,7 @@ def erase_entity(journal: Journal, entity: Entity, *, why: str, actor: str) -> E
         root = _close(transaction, seq, rids)
         facts = _forget(transaction, rids)
         held_back = _forget_keys(transaction, seq, records)
+        forget_blocks(transaction, {did for _, did, _, _ in records})
         done[:] = [Erasure(seq, tuple(rids), facts, held_back)]  # a commit that is taken again begins anew
         data: dict[str, Json] = {
             "entity": entity.eid, "records": [*rids], "facts": facts, "held_back": held_back, "root": root, "why": why,

@@ -3,6 +3,8 @@
 The commitment is HMAC-SHA-256 (RFC 2104) of the value's canonical form under a random salt of its subject. Without
 the salt nobody can try out values against it; with salt and value anybody can check it. So erasing the rows removes
 the person's data and leaves every hash and proof as it was.
+
+Facts of the graph are sealed where they are kept, under the salts of their records; what opens them is handed down.
 """
 
 from __future__ import annotations
@@ -10,21 +12,38 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from remit.canonical import canonical
 from remit.errors import NotFound
-from remit.store.engine import Store
+from remit.store.engine import Reader, Store
 from remit.vocabulary import Json
 
-__all__ = ["SEALED", "Sealed", "commitment_of", "seal", "unseal"]
+__all__ = [
+    "EDITED_FACT",
+    "ERASED_FACT",
+    "SEALED",
+    "OpenFacts",
+    "Sealed",
+    "commitment_of",
+    "is_closed",
+    "seal",
+    "unseal",
+]
 
 SEALED: Final = "sealed"
 """The one key of the object that stands in an event where a personal value was."""
+ERASED_FACT: Final = "erased"
+"""The problem of a fact whose value was erased since it was recorded."""
+EDITED_FACT: Final = "not what was recorded"
+"""The problem of a fact that somebody changed, or took away, where it is kept: what it said is not known."""
+
+OpenFacts = Callable[[Reader, Sequence[Mapping[str, Any]]], list[dict[str, Any]]]
+"""Puts value and record back into recorded facts, in their order; where it cannot, the problem of a fact says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +54,11 @@ class Sealed:
     subject: str
     salt: bytes
     value: str
+
+
+def is_closed(fact: Mapping[str, Any]) -> bool:
+    """Whether a recorded fact is sealed and its value was not put back."""
+    return bool(fact.get("commitment")) and fact.get("value") is None
 
 
 def commitment_of(salt: bytes, value: Json) -> str:

@@ -6,7 +6,7 @@ was judged on. An answer counts for that and nothing else: `changes` names in wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -73,9 +73,18 @@ class Answer:
     """Digest of the action that this answer puts in place of the one asked about."""
 
 
-def shown_facts(facts: Mapping[str, Fact]) -> dict[str, Json]:
-    """Return what a person is shown of the facts, without ages: values, sources and records."""
-    return {name: {"value": fact.value, "source": fact.source, "record": fact.record} for name, fact in facts.items()}
+def shown_facts(facts: Mapping[str, Fact], in_clear: Collection[str] = ()) -> dict[str, Json]:
+    """Return what a person is shown of the facts, without ages, as it is recorded: values, sources and records.
+
+    Of a fact with a commitment that stands for value and record, unless it is named in ``in_clear``.
+    """
+    return {name: _shown(fact, name in in_clear) for name, fact in facts.items()}
+
+
+def _shown(fact: Fact, in_clear: bool) -> dict[str, Json]:
+    if fact.commitment and not in_clear:
+        return {"source": fact.source, "commitment": fact.commitment}
+    return {"value": fact.value, "source": fact.source, "record": fact.record}
 
 
 def asked_event(
@@ -137,21 +146,27 @@ def overdue_event(pending: Pending, now: datetime) -> Event | None:
 
 
 def changes(asked: Mapping[str, Any], manifest: str, policies: str, facts: Mapping[str, Fact]) -> str:
-    """Say in words what is no longer as it was when people were asked; empty when nothing changed."""
+    """Say in words what is no longer as it was when people were asked; empty when nothing changed.
+
+    The words are recorded, so what a fact with a commitment said or says is not among them.
+    """
     if asked["manifest"] != manifest:
         return "the manifest changed since people were asked"
     if asked["policies"] != policies:
         return "the policies changed since people were asked"
-    shown = shown_facts(facts)
+    before: Mapping[str, Any] = asked["shown"]
+    shown = shown_facts(facts, [name for name, old in before.items() if "value" in old])  # as it was recorded then
     if digest(shown) == asked["shown_digest"]:
         return ""
-    before: Mapping[str, Any] = asked["shown"]
     for name in sorted({*shown, *before}):
         old, new = before.get(name), shown.get(name)
-        if old != new:
-            was = orjson.dumps(old["value"]).decode() if old else "absent"
-            now = orjson.dumps(new["value"]).decode() if isinstance(new, dict) else "absent"
-            return f"fact {name} changed since people were asked: was {was:.60}, is {now:.60}"
+        if old == new:
+            continue
+        if "commitment" in (old or ()) or (name in facts and facts[name].commitment):
+            return f"fact {name} changed since people were asked"
+        was = orjson.dumps(old["value"]).decode() if old else "absent"
+        now = orjson.dumps(new["value"]).decode() if isinstance(new, dict) else "absent"
+        return f"fact {name} changed since people were asked: was {was:.60}, is {now:.60}"
     return "the facts changed since people were asked"
 
 

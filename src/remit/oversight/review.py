@@ -18,7 +18,7 @@ import orjson
 from remit.canonical import canonical, digest, from_moment, to_moment
 from remit.errors import BadInput, NotAllowed, NotFound
 from remit.ledger.journal import Journal
-from remit.ledger.sealing import SEALED, unseal
+from remit.ledger.sealing import SEALED, OpenFacts, unseal
 from remit.oversight.approval import Answer, Pending, RolesOf, answer, answer_event, list_pending
 from remit.oversight.probes import is_due, plant, probes_of
 from remit.oversight.review_answer import answer_review, check_said
@@ -53,7 +53,8 @@ class ReviewCase:
     """One case to look at. ``kind``: a question that waits, or a case drawn after the deed.
 
     ``answer`` is what the agent says: arguments, confidence_bp and reasons; None while it is hidden from a person who
-    has not given an answer of their own. ``shown_at`` is when this person saw it first.
+    has not given an answer of their own. ``facts`` are as recorded, with what they said where
+    that can still be had. ``shown_at`` is when this person saw it first.
     """
 
     action: str
@@ -69,12 +70,8 @@ class ReviewCase:
     answer: Mapping[str, Json] | None
     own_answer: Mapping[str, Json] | None = None
     shown_at: datetime | None = None
-
-    @property
-    def shown_digest(self) -> str:
-        """The digest of what a person has before them."""
-        shown = {"arguments": dict(self.arguments), "facts": [dict(fact) for fact in self.facts]}
-        return digest({**shown, "answer": None if self.answer is None else dict(self.answer)})
+    shown_digest: str = ""
+    """The digest of what a person has before them, as it is recorded: of what is sealed its commitment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,8 @@ class _Item:
 class ReviewQueue:
     """The queue, as each person sees it. ``clock`` is the wall's: it measures how long people take.
 
-    ``terms_of(agent, version, action)`` gives None for what is not reviewed; ``draw_key`` is the company's secret.
+    ``terms_of(agent, version, action)`` gives None for what is not reviewed; ``draw_key`` is the company's secret;
+    ``open_facts`` puts back what sealed facts said.
     """
 
     def __init__(
@@ -102,8 +100,9 @@ class ReviewQueue:
         roles_of: RolesOf,
         draw_key: Callable[[], bytes],
         clock: Callable[[], datetime],
+        open_facts: OpenFacts,
     ):
-        self._journal, self._store = journal, journal.store
+        self._journal, self._store, self._open_facts = journal, journal.store, open_facts
         self._terms_of, self._roles_of, self._draw_key, self._clock = terms_of, roles_of, draw_key, clock
 
     def cases(self, person: str) -> tuple[ReviewCase, ...]:
@@ -300,11 +299,14 @@ class ReviewQueue:
         names = self._names(item, terms)
         hidden = terms.blind and own is None
         answer_ = None if hidden else self._answer(item)
-        arguments = _unsealed(self._store, {name: action["arguments"][name] for name in names})
+        recorded = {name: action["arguments"][name] for name in names}
+        with self._store.snapshot() as reader:
+            facts = self._open_facts(reader, item.data["facts"])
+        shown = {"arguments": recorded, "facts": item.data["facts"], "answer": self._said(item) if answer_ else None}
         return ReviewCase(
             item.action, action["case"], action["agent"], action["version"], action["name"], item.kind, terms.role,
-            terms.blind, arguments, tuple(item.data["facts"]), answer_, own,
-            to_moment(kept["at"]) if kept else None,
+            terms.blind, _unsealed(self._store, recorded), tuple(facts), answer_, own,
+            to_moment(kept["at"]) if kept else None, digest(shown),
         )  # fmt: skip
 
     def _names(self, item: _Item, terms: ReviewTerms) -> list[str]:
@@ -313,10 +315,15 @@ class ReviewQueue:
         return [name for name in names if name in terms.identifying] or list(names)
 
     def _answer(self, item: _Item) -> dict[str, Json]:
+        said = self._said(item)
+        return {**said, "arguments": _unsealed(self._store, said["arguments"])}
+
+    def _said(self, item: _Item) -> dict[str, Any]:
+        """What the agent says, as it is recorded."""
         action, terms = item.data["action"], self._terms(item.data)
         assert terms is not None
         said = set(action["arguments"]) - set(self._names(item, terms))
-        arguments = _unsealed(self._store, {name: action["arguments"][name] for name in sorted(said)})
+        arguments = {name: action["arguments"][name] for name in sorted(said)}
         return {"arguments": arguments, "confidence_bp": action["confidence_bp"], "reasons": action["reasons"]}
 
     def _measured(self, case: ReviewCase) -> int | None:

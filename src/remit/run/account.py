@@ -10,15 +10,20 @@ from remit.gate.explain import explain
 from remit.gate.record import read_action, read_decision, read_facts
 from remit.ledger.event import RecordedEvent
 from remit.ledger.query import EventFilter, events_of, find_events
-from remit.store.engine import Store
+from remit.ledger.sealing import OpenFacts
+from remit.store.engine import Reader, Store
 
 __all__ = ["account_of"]
 
 
-def account_of(store: Store, action: str) -> str:
-    """Tell the whole story of ``action``, one paragraph an event, oldest first."""
+def account_of(store: Store, action: str, open_facts: OpenFacts) -> str:
+    """Tell the whole story of ``action``, one paragraph an event, oldest first.
+
+    ``open_facts`` puts back what sealed facts said.
+    """
     events = events_of(store, action)
-    parts = [_part(recorded) for recorded in events]
+    with store.snapshot() as reader:
+        parts = [_part(recorded, reader, open_facts) for recorded in events]
     case = events[0].event.case if events else ""
     for outcome in reversed(find_events(store, EventFilter(case=case, kind="outcome.recorded"), 20)):
         if outcome.event.action == action:
@@ -26,15 +31,15 @@ def account_of(store: Store, action: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _part(recorded: RecordedEvent) -> str:
+def _part(recorded: RecordedEvent, reader: Reader, open_facts: OpenFacts) -> str:
     event = recorded.event
     data: Mapping[str, Any] = event.data
     place = f"[{recorded.seq}] {recorded.at}"
     match event.kind:
         case "action.decided":
             words = explain(
-                read_decision(data["decision"]), read_action(data["action"]), read_facts(data["facts"]),
-                to_moment(data["standing"]["now"]),
+                read_decision(data["decision"]), read_action(data["action"]),
+                read_facts([*open_facts(reader, data["facts"])]), to_moment(data["standing"]["now"]),
             )  # fmt: skip
             return f"{place}  judged (number {data['attempt']})\n{words}"
         case "action.begun":

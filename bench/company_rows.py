@@ -42,11 +42,11 @@ def company_source(department: int) -> SourceFile:
 
 
 class CompanyRows:
-    """Reads the rows of one department: ``count`` of them, in version 0 or 1."""
+    """Reads the rows of one department, ``count`` of them without the ``first`` ones, in version 0 or 1."""
 
-    def __init__(self, department: int, count: int, version: int = 0):
+    def __init__(self, department: int, count: int, version: int = 0, first: int = 0):
         self.notes: list[str] = []
-        self._department, self._count, self._version = department, count, version
+        self._department, self._count, self._version, self._first = department, count, version, first
 
     async def read(self, ask: TableAsk) -> AsyncIterator[SourceRows]:
         """Hand out all rows, in the order of their keys."""
@@ -56,7 +56,7 @@ class CompanyRows:
     def batches(self) -> Iterator[SourceRows]:
         """Make all rows up, some at a time."""
         columns = ("id", *(f"f{number:02d}" for number in range(FACTS_EACH)), "owner")
-        for first in range(0, self._count, BATCH_ROWS_MAX):
+        for first in range(self._first, self._count, BATCH_ROWS_MAX):
             rows = [self._row(number) for number in range(first, min(first + BATCH_ROWS_MAX, self._count))]
             yield SourceRows(columns, rows, "rows", first + 1)
 

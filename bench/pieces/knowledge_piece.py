@@ -15,6 +15,7 @@ __all__ = ["knowledge_pieces"]
 
 SIZES = (1_000_000, 5_000_000, 10_000_000)
 PEOPLE = 60_000
+PLAIN = "sqlite3 executemany, nothing checked or hashed"
 LEAK_CONTEXTS = 100_000
 FIRST = Budget("at_least", 300_000)
 AGAIN = Budget("at_least", 250_000)
@@ -46,19 +47,33 @@ def _graph_piece(kind: str, sizes: Sequence[int]) -> Piece:
                     figures |= {f"{key}_{size}": value for key, value in line.items()}
         return [figures]
 
+    def plain() -> Sequence[Reading]:
+        with scratch_store(kind) as (store, env):
+            command = [sys.executable, "-m", "bench.plain_insert", "--store", store, "--facts", str(sizes[0])]
+            found = json_lines(command, env=env, seconds_max=900)
+        return [{f"{key}_{sizes[0]}": value for key, value in line.items()} for line in found]
+
     def rows(taken: Mapping[str, Taken]) -> list[Row]:
-        return [row for size in sizes for row in _graph_rows(kind, size, size == max(SIZES), taken["remit"])]
+        return [
+            row
+            for size in sizes
+            for row in _graph_rows(
+                kind, size, size == max(SIZES), taken["remit"], taken.get("peer") if size == sizes[0] else None
+            )
+        ]
 
-    return Piece(f"knowledge.{kind}", (Probe("remit", take),), rows, lambda _row: _load_where(kind), 1)
+    probes = (Probe("remit", take), *([Probe("peer", plain)] if kind == "sqlite" else []))
+    return Piece(f"knowledge.{kind}", probes, rows, lambda _row: _load_where(kind), 1)
 
 
-def _graph_rows(kind: str, size: int, largest: bool, taken: Taken) -> list[Row]:
+def _graph_rows(kind: str, size: int, largest: bool, taken: Taken, plain: Taken | None) -> list[Row]:
     def row(name: str, what: str, unit: str, key: str, budget: Budget | None, cpu_key: str = "") -> Row:
         samples = taken.samples(f"{key}_{size}", f"{cpu_key}_{size}" if cpu_key else "")
         higher = "/" in unit
+        peer = plain.samples(f"{key}_{size}", f"{cpu_key}_{size}") if plain is not None and name == "first" else None
         return compare(
-            f"knowledge.{kind}.{name}.{size}", f"graph of {size:,} facts, {kind}: {what}", unit, samples,
-            better="higher" if higher else "lower", budget=budget,
+            f"knowledge.{kind}.{name}.{size}", f"graph of {size:,} facts, {kind}: {what}", unit, samples, peer,
+            better="higher" if higher else "lower", budget=budget, peer_name="" if peer is None else PLAIN,
         )  # fmt: skip
 
     budgeted = CONTEXT_BUDGETS[kind] if largest else ""
@@ -81,6 +96,13 @@ def _graph_rows(kind: str, size: int, largest: bool, taken: Taken) -> list[Row]:
         row("first", "first load", "facts/CPU s", first, FIRST, "first_cpu_us"),
         row("first.wall", "first load, by the clock", "facts/s", "first_facts_per_second", None),
         row("again", "loading it again, unchanged", "rows/CPU s", again, AGAIN, "again_cpu_us"),
+        row(
+            "moved",
+            "the same without the first row, so that no block of rows comes again",
+            "rows/CPU s",
+            "moved_rows_per_cpu_second",
+            None,
+        ),
         row("changed", "loading it again, every fifth row changed", "rows/CPU s", "changed_rows_per_cpu_second", None),
         row("memory", "most memory while it was loaded", "MB", "memory_mb", MEMORY if largest else None),
         *contexts,

@@ -16,8 +16,11 @@ from bench.rows import Budget, Row, compare
 __all__ = ["start_up_pieces"]
 
 REMIT = str(Path(sys.executable).with_name("remit"))
+LOOP = "total = 0\nfor number in range(1_000_000):\n    total += number"
+"""How fast the machine is just then, to read all other figures by."""
 OURS = {
     "python": ("a bare interpreter", [sys.executable, "-c", "pass"], None),
+    "loop": ("a bare interpreter, adding up a million numbers", [sys.executable, "-c", LOOP], None),
     "import": ("import remit", [sys.executable, "-c", "import remit"], Budget("at_most", 100)),
     "app": ("import remit.app, all verbs wired", [sys.executable, "-c", "import remit.app"], None),
     "help": ("remit --help", [REMIT, "--help"], Budget("at_most", 200)),

@@ -60,24 +60,26 @@ def test_eight_workers_three_killed(opened: Open, folder: Path, tmp_path: Path) 
         )
         for number in range(8)
     ]
-    for worker in workers:
-        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
-    for number, action in enumerate(actions):
-        control.approve(action, "cleo.finance")
-        if number in (12, 24, 36):  # mid-flight: somewhere between begun and ended
-            time.sleep(0.05)
-            workers[number // 12 - 1].kill()
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        ended = control.store.read("select count(*) from event where step = 'ended'")[0][0]
-        if ended == len(actions):
-            break
-        time.sleep(0.1)
-    for worker in workers:
-        worker.kill()
-        worker.wait()
-        assert worker.stdout is not None
-        worker.stdout.close()
+    try:
+        for worker in workers:
+            assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+        for number, action in enumerate(actions):
+            control.approve(action, "cleo.finance")
+            if number in (12, 24, 36):  # mid-flight: somewhere between begun and ended
+                time.sleep(0.05)
+                workers[number // 12 - 1].kill()
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            ended = control.store.read("select count(*) from event where step = 'ended'")[0][0]
+            if ended == len(actions):
+                break
+            time.sleep(0.1)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+            assert worker.stdout is not None
+            worker.stdout.close()
     assert {control.journey(action).progress for action in actions} == {"finished"}
     done = Counter(book.read_text().split())
     assert set(done) == set(actions)

@@ -2,7 +2,8 @@
 
 Callers may rely on: a write transaction holds the head lock from its first statement to its end, so write transactions
 of all processes stand in one order; a commit that returned is on disk; readers see whole commits only; statements use
-``?`` for parameters. What may differ: how long a lock is waited for, and how rows are stored.
+``?`` for parameters; the lock is waited for `LOCK_WAIT_SECONDS_MAX` and no longer, whoever holds it. What may differ:
+how rows are stored.
 """
 
 from __future__ import annotations
@@ -11,11 +12,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from remit.errors import BadInput
 
-__all__ = ["Cells", "Cycle", "Dialect", "Held", "Reader", "Row", "Store", "Transaction", "Wanted", "open_store"]
+__all__ = [
+    "LOCK_WAIT_SECONDS_MAX",
+    "Cells",
+    "Cycle",
+    "Dialect",
+    "Held",
+    "Reader",
+    "Row",
+    "Store",
+    "Transaction",
+    "Wanted",
+    "open_store",
+]
+
+LOCK_WAIT_SECONDS_MAX: Final = 30.0
+"""How long a write transaction waits for its turn: a process that was stopped while it had its own fails the others."""
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = tuple[Any, ...]

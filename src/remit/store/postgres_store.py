@@ -10,7 +10,7 @@ from itertools import chain, cycle, islice, repeat
 from typing import Any, Final
 
 from remit.errors import BadInput, StoreUnavailable
-from remit.store.engine import Cells, Cycle, Dialect, Held, Row, Wanted
+from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 
 __all__ = ["PostgresStore"]
@@ -160,6 +160,7 @@ class PostgresStore:
     """A store in one PostgreSQL database. The row lock on ``head`` puts all writers in one order."""
 
     dialect: Dialect = "postgresql"
+    lock_wait_seconds_max = LOCK_WAIT_SECONDS_MAX
 
     def __init__(self, url: str):
         try:
@@ -200,6 +201,7 @@ class PostgresStore:
         connection.execute("set cursor_tuple_fraction = 1")
         # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.
         connection.execute("set jit = off")
+        connection.execute(f"set lock_timeout = {round(self.lock_wait_seconds_max * 1000)}")
         return connection
 
     @contextmanager

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from remit.errors import StoreUnavailable
-from remit.store.engine import Cells, Cycle, Dialect, Held, Row, Wanted
+from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 from remit.store.torn import torn_bytes
 
 __all__ = ["SqliteStore"]
 
-LOCK_WAIT_SECONDS_MAX: Final = 30.0
 LOCK_PAUSE_SECONDS: Final = 0.002
 STATEMENT_ROWS: Final = 100
 PARAMETERS_MAX: Final = 32_766
@@ -160,6 +159,7 @@ class SqliteStore:
     """A store in one SQLite file. Several processes may have it open; one writes at a time."""
 
     dialect: Dialect = "sqlite"
+    lock_wait_seconds_max = LOCK_WAIT_SECONDS_MAX
 
     def __init__(self, path: Path):
         self.path = path
@@ -221,7 +221,7 @@ class SqliteStore:
 
     def _begin(self) -> None:
         try:
-            _patiently(lambda: self._writer.execute("begin immediate"), LOCK_WAIT_SECONDS_MAX)
+            _patiently(lambda: self._writer.execute("begin immediate"), self.lock_wait_seconds_max)
         except sqlite3.OperationalError as error:
             raise StoreUnavailable(f"{self.path}: cannot be locked for writing: {error}") from None
 

@@ -6,10 +6,11 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 __all__ = ["own_schema", "server_url"]
 
+LOCK_WAIT_SECONDS_MAX: Final = 5
 _DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/test"
 
 
@@ -34,7 +35,10 @@ def server_url() -> str | None:
 
 @contextmanager
 def own_schema(url: str) -> Iterator[str]:
-    """Yield a URL whose connections live in a schema of their own, which is dropped afterwards."""
+    """Yield a URL whose connections live in a schema of their own, which is dropped afterwards.
+
+    What a failed test has left open would hold the schema for ever: it is cut off, so that the next test can run.
+    """
     import psycopg
     from psycopg import sql
 
@@ -42,7 +46,20 @@ def own_schema(url: str) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
     try:
-        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}%20-capplication_name%3D{name}"
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(name)))
+            _drop(connection, sql.SQL("drop schema {} cascade").format(sql.Identifier(name)), name)
+
+
+def _drop(connection: Any, statement: Any, name: str) -> None:
+    from psycopg.errors import DeadlockDetected, LockNotAvailable
+
+    connection.execute(f"set lock_timeout = {LOCK_WAIT_SECONDS_MAX * 1000}")
+    try:
+        connection.execute(statement)
+    except (LockNotAvailable, DeadlockDetected):
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s", (name,)
+        )
+        connection.execute(statement)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from unittest.mock import patch
 
-from remit.errors import RemitError
+from remit.errors import RemitError, StoreUnavailable
 from remit.store.engine import Cells, Cycle, Held, Store
 
 __all__ = ["STORE_CHECKS"]
@@ -245,6 +247,25 @@ def _writers_stand_in_one_order(open_store: OpenStore) -> None:
         store.close()
 
 
+def _a_turn_is_not_waited_for_without_end(open_store: OpenStore) -> None:
+    """Another process may be stopped in the middle of its transaction: who waits is told, and goes on afterwards."""
+    holds = open_store()
+    with patch.object(type(holds), "lock_wait_seconds_max", 0.2):
+        waits = open_store()
+        with holds.transaction() as transaction:
+            transaction.insert_many("counter", "key,used", [("a", 1)])
+            begun = time.monotonic()
+            try:
+                with waits.transaction():
+                    raise AssertionError("two wrote at once")
+            except StoreUnavailable:
+                assert time.monotonic() - begun >= 0.2, "and it waits as long as it should"
+        with waits.transaction() as transaction:
+            assert transaction.fetch("select used from counter") == [(1,)]
+    holds.close()
+    waits.close()
+
+
 def _opening_at_once_makes_one_schema(open_store: OpenStore) -> None:
     opened, wrong = list[Store](), list[BaseException]()
 
@@ -300,6 +321,7 @@ STORE_CHECKS = {
         _each_key_is_looked_up,
         _growing_is_taken_note_of,
         _writers_stand_in_one_order,
+        _a_turn_is_not_waited_for_without_end,
         _opening_at_once_makes_one_schema,
         _closing_twice_is_harmless,
         _a_newer_schema_is_refused,

@@ -215,6 +215,7 @@ def test_a_late_401_on_the_old_token_does_not_throw_the_new_one_away() -> None:
     async def what(connector: Connector, time: TurnedTime) -> None:
         late = asyncio.ensure_future(connector.read("fact", {"id": "late"}))
         while not server.tokens_used:
+            assert not late.done(), late
             await asyncio.sleep(0.001)
         await one_fact(connector, time)
         renewed.set()

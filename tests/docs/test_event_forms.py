@@ -157,7 +157,10 @@ def earn(place: Path) -> tuple[RecordedEvent, ...]:
     with open_company(home, connectors={"shop": shop}) as control:
         climb = Climb(control)
         climb.to("autonomous")
-        while not (drawn := control.store.read("select action from review where state = 'open'")):
+        for _ in range(200):
+            drawn = control.store.read("select action from review where state = 'open'")
+            if drawn:
+                break
             climb.cases(1)
         own: dict[str, Json] = {"amount_minor": 2}
         control.autonomy.answer_review(drawn[0][0], "ben.deputy", False, "not that order", 40, own)

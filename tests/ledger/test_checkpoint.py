@@ -233,7 +233,7 @@ def test_a_new_key_is_its_owners_alone_and_stays(tmp_path: Path) -> None:
 
 
 def test_many_first_starts_at_once_end_with_one_key(tmp_path: Path) -> None:
-    path, found, start = tmp_path / "ledger.key", [], threading.Barrier(8)
+    path, found, start = tmp_path / "ledger.key", [], threading.Barrier(8, timeout=60)
 
     def first() -> None:
         start.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -153,8 +154,8 @@ def test_nothing_passes_a_halt_in_any_process(opener: Callable[[], Store]) -> No
 
     thread = threading.Thread(target=begin)
     thread.start()
-    while len(written) < 20 and not stop.is_set():
-        pass
+    while len(written) < 20 and thread.is_alive():
+        time.sleep(0.0005)
     data = {
         "id": "h1",
         "scope": {"kind": "everything", "value": ""},

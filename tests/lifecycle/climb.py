@@ -94,7 +94,9 @@ class Climb:
         self.rise("sampled")
         if stage == "sampled":
             return
-        while self.control.autonomy.certificates("refund-desk")[0].to != "autonomous":
+        for _ in range(100):
+            if self.control.autonomy.certificates("refund-desk")[0].to == "autonomous":
+                break
             self.cases(6)
             self.wait(1)
         self.rise("autonomous")

@@ -129,7 +129,7 @@ def test_what_cannot_be_said(control: Control, right: bool, why: str, seconds: i
 def test_of_two_at_once_one_reviews(control: Control) -> None:
     action = drawn(control)
     ended: list[str] = []
-    barrier = threading.Barrier(2)
+    barrier = threading.Barrier(2, timeout=60)
 
     def say(person: str) -> None:
         control.autonomy.reviews.show(action, person)

@@ -125,7 +125,7 @@ def test_two_reviewers_at_once_one_wins(opened: Open, folder: Path) -> None:
     controls = [opened(), opened()]
     journey = ask(controls[0])
     results: list[str] = []
-    gate = threading.Barrier(2)
+    gate = threading.Barrier(2, timeout=60)
 
     def say(control: Control, person: str) -> None:
         gate.wait()

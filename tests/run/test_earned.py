@@ -98,7 +98,7 @@ def test_no_action_begins_by_an_outdated_stage(opened: Open, folder: Path) -> No
     control = opened()
     with open_company(folder, "second", connectors={"shop": make_shop()}) as second:
         both, going = (control, second), threading.Event()
-        changes = [(stage(control, "shadow"), "shadow")]
+        changes, ended = [(stage(control, "shadow"), "shadow")], set[str]()
 
         def flip() -> None:
             while not going.is_set():
@@ -109,7 +109,7 @@ def test_no_action_begins_by_an_outdated_stage(opened: Open, folder: Path) -> No
         flipper = threading.Thread(target=flip)
         flipper.start()
         try:
-            for turn in range(4):
+            for turn in range(40):  # four are enough, where the stage changes as often as it should
                 waiting = [
                     both[number % 2].submit_proposal(
                         both[number % 2].action(
@@ -119,13 +119,14 @@ def test_no_action_begins_by_an_outdated_stage(opened: Open, folder: Path) -> No
                     )
                     for number in range(64)
                 ]  # fmt: skip
-                wait(waiting)
-                assert {future.result().progress for future in waiting} <= {"finished", "denied"}
+                wait(waiting, timeout=120)
+                ended |= {future.result().progress for future in waiting}
+                if turn >= 3 and len(ended) > 1:
+                    break
         finally:
             going.set()
             flipper.join()
-    begun = [found.seq for found in find_events(control.store, EventFilter(kind="action.begun"), 1_000)]
-    denied = find_events(control.store, EventFilter(kind="action.decided"), 1_000)
-    assert begun and any(one.event.data["decision"]["verdict"] == "deny" for one in denied)  # type: ignore[index,call-overload]
+    assert ended == {"finished", "denied"}, "both were met"
+    begun = [found.seq for found in find_events(control.store, EventFilter(kind="action.begun"), 10_000)]
     for seq in begun:
         assert [name for at, name in changes if at < seq][-1] == "autonomous", seq

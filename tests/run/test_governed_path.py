@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.run.conftest import Open, make_shop
+from tests.waiting import wait_until
 
 from remit.app import Control
 from remit.connectors.connector import Done, Reading
@@ -140,8 +141,7 @@ def test_what_another_process_left_behind_is_looked_up(opened: Open, folder: Pat
     shop.fail("refund.create", "slow")
     action = first.action("refund-desk", "refund.create", "c", {"order": "A1", "amount_minor": 5}, "0.9")
     first.submit_proposal(action)
-    while not first.store.read("select 1 from open_effect"):
-        pass
+    wait_until(lambda: has_begun(first), "the effect has begun")
     # The process "dies" here: its effect is begun, its entry is gone, and it never says how it ended.
     first.submit(first.pulse.leave()).result()
     second = opened("next", make_shop())  # a shop that has never heard of it: certainly not done, so it is done now
@@ -240,8 +240,7 @@ def test_cancelling_the_caller_does_not_lose_the_effect(control: Control, shop: 
     shop.fail("refund.create", "slow")
     action = control.action("refund-desk", "refund.create", "c", {"order": "A1", "amount_minor": 5}, "0.9")
     future = control.submit_proposal(action)
-    while not shop_waits(control):
-        pass
+    wait_until(lambda: has_begun(control), "the effect has begun")
     future.cancel()
 
     async def release() -> None:
@@ -252,7 +251,7 @@ def test_cancelling_the_caller_does_not_lose_the_effect(control: Control, shop: 
     assert control.journey("c").progress == "finished"
 
 
-def shop_waits(control: Control) -> bool:
+def has_begun(control: Control) -> bool:
     return bool(control.store.read("select 1 from open_effect"))
 
 

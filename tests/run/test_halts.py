@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.run.conftest import Open
+from tests.waiting import wait_until
 
 from remit.app import Control
 from remit.errors import BadInput, NotFound
@@ -24,12 +25,11 @@ from tests.run.conftest import make_shop
 folder, name = sys.argv[1:]
 with open_company(folder, name, connectors={"shop": make_shop()}) as control:
     print("ready", flush=True)
-    number, end = 0, time.monotonic() + 60
-    while time.monotonic() < end:
-        number += 1
+    for number in range(1, 100_000):
         arguments = {"order": f"{name}-{number}", "amount_minor": 1}
         journey = control.propose("refund-desk", "refund.create", f"{name}-{number}", arguments, "0.99")
         if journey.progress == "denied":
+            print(journey.decided, flush=True)
             break
     time.sleep(0.6)  # so that its pulse can confirm what it has seen
 """
@@ -85,13 +85,9 @@ def test_requested_and_confirmed_are_two_facts(opened: Open) -> None:
     first, second = opened("first"), opened("second")
     ids = {first.desk.presence.id, second.desk.presence.id}
     halt = first.halt("everything", "drill", "ada.owner")
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        (status,) = first.halts()
-        if set(status.confirmed) == ids:
-            break
-        time.sleep(0.02)
-    assert set(status.confirmed) == ids and status.silent == ()
+    wait_until(lambda: set(first.halts()[0].confirmed) == ids, "both processes have confirmed it")
+    (status,) = first.halts()
+    assert status.silent == ()
     assert all(moment >= halt.at for moment in status.confirmed.values())
 
 
@@ -108,19 +104,26 @@ def test_nothing_begins_after_the_halt_in_any_of_four_processes(folder: Path, op
         subprocess.Popen([sys.executable, "-c", CHILD, str(folder), f"p{number}"], stdout=subprocess.PIPE, text=True)
         for number in range(4)
     ]
-    for child in children:
-        assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    control = opened("operator")
-    counts = "select count(*) from event where kind = 'action.finished' and case_id like ?"
-    while any(control.store.read(counts, (f"p{number}-%",))[0][0] < 5 for number in range(4)):
-        time.sleep(0.01)
-    requested = time.time()
-    control.halt("everything", "stop", "ada.owner")
-    committed = time.time()
-    for child in children:
-        assert child.wait(60) == 0
-        assert child.stdout is not None
-        child.stdout.close()
+    try:
+        for child in children:
+            assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        control = opened("operator")
+        counts = "select count(*) from event where kind = 'action.finished' and case_id like ?"
+        wait_until(
+            lambda: all(control.store.read(counts, (f"p{number}-%",))[0][0] >= 5 for number in range(4)),
+            "five actions of each of the four processes",
+        )
+        requested = time.time()
+        control.halt("everything", "stop", "ada.owner")
+        committed = time.time()
+        for child in children:
+            told, _ = child.communicate(timeout=60)
+            assert child.returncode == 0
+            assert "halted" in told, told
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
     with control.store.snapshot() as reader:
         events = list(all_events(reader))
     halt = next(event for event in events if event.event.kind == "halt.requested")

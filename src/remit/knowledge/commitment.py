@@ -1,18 +1,20 @@
 """Commitments to what may have to be erased: a record's key and the values of its facts, under the record's salt.
 
-Keyed BLAKE2b (RFC 7693) of 16 bytes. Without the salt nobody can try out values against a commitment; with salt and
-value anybody can check it. Receipts and roots cover commitments, so erasing values and salt leaves them whole.
+BLAKE2b (RFC 7693) of 16 bytes over the salt, whose length is fixed, and what is committed to. Without the salt nobody
+can try out values against a commitment; with salt and value anybody can check it. Receipts and roots cover commitments,
+so erasing values and salt leaves them whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
 __all__ = [
+    "COMMITMENT_BYTES",
     "SALT_BYTES",
-    "commitments_by_row",
+    "commitments",
     "draw_salts",
     "erased_name",
     "key_commitment",
@@ -20,6 +22,7 @@ __all__ = [
 ]
 
 SALT_BYTES: Final = 16
+COMMITMENT_BYTES: Final = 16
 _KEY: Final = b"remit.key"
 _VALUE: Final = b"remit.value"
 
@@ -32,12 +35,12 @@ def draw_salts(random: Callable[[int], bytes], count: int) -> list[bytes]:
 
 def key_commitment(salt: bytes, skey: str) -> bytes:
     """``record.kh``: the commitment to a record's key at its source."""
-    return blake2b(skey.encode(), key=salt, digest_size=16, person=_KEY).digest()
+    return blake2b(salt + skey.encode(), digest_size=COMMITMENT_BYTES, person=_KEY).digest()
 
 
 def value_commitment(salt: bytes, value: str) -> bytes:
     """``fact.vh``: the commitment to a fact's value, given as the canonical JSON text that is kept."""
-    return blake2b(value.encode(), key=salt, digest_size=16, person=_VALUE).digest()
+    return blake2b(salt + value.encode(), digest_size=COMMITMENT_BYTES, person=_VALUE).digest()
 
 
 def erased_name(kh: bytes) -> str:
@@ -45,19 +48,19 @@ def erased_name(kh: bytes) -> str:
     return f"erased/{kh.hex()}"
 
 
-def commitments_by_row(salts: Sequence[bytes], rows: Sequence[Sequence[str | None]]) -> list[list[bytes]]:
-    """`value_commitment` of the values of several records, each with its salt; of None there is none.
+def commitments(salts: Sequence[bytes], rows: Iterable[Sequence[str | None]]) -> list[bytes]:
+    """`value_commitment` of the values of several records, each with its salt, one after the other; of None there is
+    none.
 
-    Keying once a record is a quarter cheaper.
+    Starting once a record is nearly half cheaper.
     """
-    result = []
+    result: list[bytes] = []
+    add = result.append
     for salt, values in zip(salts, rows, strict=True):
-        start = blake2b(key=salt, digest_size=16, person=_VALUE).copy
-        row = []
+        start = blake2b(salt, digest_size=COMMITMENT_BYTES, person=_VALUE).copy
         for value in values:
             if value is not None:
                 one = start()
                 one.update(value.encode())
-                row.append(one.digest())
-        result.append(row)
+                add(one.digest())
     return result

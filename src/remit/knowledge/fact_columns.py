@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain, compress, repeat
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from remit.knowledge.commitment import commitments_by_row, value_commitment
+from remit.knowledge.commitment import COMMITMENT_BYTES, commitments, value_commitment
 from remit.knowledge.fact_flags import CORRECTED
+from remit.knowledge.roots import Columns
 from remit.knowledge.timeline import OPEN, Piece, Segment, place
-from remit.store.engine import Cells, Cycle, Held, Row, Transaction
+from remit.store.engine import Cells, Cycle, Held, Packed, Row, Transaction
 
 __all__ = ["FactColumns", "Said"]
 
@@ -84,19 +85,19 @@ class FactColumns:
         values: Sequence[str | int | None],
         said: Said,
         salt: bytes,
-        commitments: Sequence[bytes] | None = None,
+        worked_out: Sequence[bytes] | None = None,
     ) -> None:
-        """Write what a row says of a record of which nothing is known; ``commitments`` where they were worked out."""
-        if self.table == "fact" and commitments is None:
-            (commitments,) = commitments_by_row([salt], [values])  # type: ignore[list-item]
-        self.add_rows([rid], [values], [said], commitments or ())
+        """Write what a row says of a record of which nothing is known; ``worked_out`` are its commitments."""
+        if self.table == "fact" and worked_out is None:
+            worked_out = commitments([salt], [values])  # type: ignore[list-item]
+        self.add_rows([rid], [values], [said], worked_out or ())
 
     def add_rows(
         self,
         rids: Sequence[int],
         rows: Sequence[Sequence[str | int | None]],
         said: Sequence[Said],
-        commitments: Sequence[bytes] = (),
+        worked_out: Sequence[bytes] = (),
     ) -> None:
         """`add_all` of several records, with one `Said` for each, all at once."""
         width = len(self.pids)
@@ -118,7 +119,7 @@ class FactColumns:
         for cells, more in zip(own, columns, strict=True):
             cells.extend(more)
         self.value += values  # type: ignore[arg-type]
-        self.vh += commitments
+        self.vh += worked_out
 
     def compare(
         self, rid: int, values: Sequence[str | int | None], said: Said, absent: frozenset[int], salt: bytes
@@ -175,7 +176,7 @@ class FactColumns:
         if self.table == "fact":
             self.vh.append(value_commitment(salt, str(value)) if of is None else of[_VH])
 
-    def write(self, transaction: Transaction, first: int, seq: int, load: int) -> list[Sequence[Any] | int]:
+    def write(self, transaction: Transaction, first: int, seq: int, load: int) -> Columns:
         """Close and insert, numbered from ``first`` on; return the columns that a root covers."""
         if self.closed:
             transaction.update_in(self.table, "tx_to", seq, self.number, self.closed)
@@ -195,14 +196,15 @@ class FactColumns:
         if len(self._regular) * width == count and width <= _CYCLE_LENGTH_MAX:
             cells |= {self.owner: Held(self._regular, width), "pid": Cycle(tuple(self.pids))}
             cells |= {} if "sc" in shared else {"sc": Cycle(tuple(self.scopes))}
-        if self.table == "fact":
-            cells["vh"] = self.vh
+        kept: list[Sequence[bytes] | Packed] = []
+        if self.table == "fact":  # what was read may have been edited, so that it is of another length
+            kept = [self.vh if self._known else Packed(b"".join(self.vh), COMMITMENT_BYTES)]
+            cells["vh"] = kept[0]
         transaction.insert_columns(self.table, cells, count)
         values = [] if self.table == "fact" else [self.value]
-        commitments = [self.vh] if self.table == "fact" else []
         times = [shared.get(name, column) for name, column in spans.items()]
         marks = [shared.get(name, column) for name, column in ends.items()]
-        return [list(numbers), self.rid, self.pid, *values, *times, load, *marks, *commitments]
+        return [list(numbers), self.rid, self.pid, *values, *times, load, *marks, *kept]
 
 
 def _each(cells: Sequence[int], times: int) -> list[int]:

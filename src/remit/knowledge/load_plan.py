@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from remit.errors import BadInput
 from remit.knowledge.checked import Broken, Checked
-from remit.knowledge.commitment import commitments_by_row, key_commitment
+from remit.knowledge.commitment import COMMITMENT_BYTES, commitments, key_commitment
 from remit.knowledge.names import number_dataset, number_properties, number_scopes
 from remit.knowledge.source_file import SourceFile, TableSpec
 from remit.store.engine import Transaction
@@ -96,13 +96,13 @@ def new_record(salt: bytes, checked: Checked, data: bytes, fingerprint: bytes) -
         salt,
         key_commitment(salt, checked.key),
         row_hash(salt, data, fingerprint),
-        commitments_by_row([salt], [checked.values])[0],
+        commitments([salt], [checked.values]),
     )
 
 
 def row_hash(salt: bytes, data: bytes, fingerprint: bytes) -> bytes:
     """Return ``version.hash``: the commitment to the mapped cells of a row, as they came, read in one certain way."""
-    return blake2b(data, key=salt, digest_size=16, person=fingerprint).digest()
+    return blake2b(salt + data, digest_size=COMMITMENT_BYTES, person=fingerprint).digest()
 
 
 def table_fingerprint(source: SourceFile, spec: TableSpec) -> bytes:

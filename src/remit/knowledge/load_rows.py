@@ -231,7 +231,7 @@ class RowSorter:
                 continue
             entry = look_up(key, None)
             # The same as `row_hash`, written out: this line is most of what reloading an unchanged row costs.
-            if entry and blake2b(data, key=entry[:_SALT], digest_size=16, person=fingerprint).digest() == entry[_SALT:]:
+            if entry and blake2b(entry[:_SALT] + data, digest_size=16, person=fingerprint).digest() == entry[_SALT:]:
                 continue
             fresh[index] = data
             if entry is None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
-from typing import Any, Final, NamedTuple
+from itertools import repeat
+from typing import Final, NamedTuple
 
 from remit.knowledge.checked import Checked
-from remit.knowledge.commitment import draw_salts, key_commitment
+from remit.knowledge.commitment import COMMITMENT_BYTES, SALT_BYTES, draw_salts, key_commitment
 from remit.knowledge.fact_columns import FactColumns, Said
 from remit.knowledge.fact_flags import AHEAD, LATE
 from remit.knowledge.fresh_rows import FreshRows
 from remit.knowledge.held_rows import HeldRow, hold_rows, supersede
 from remit.knowledge.load_plan import AHEAD_SECONDS_MAX, LoadPlan, NewRecord, TakenRow, row_hash
 from remit.knowledge.pepper import erased_hash, read_pepper
-from remit.knowledge.roots import root_of
+from remit.knowledge.roots import Columns, root_of
 from remit.knowledge.timeline import OPEN
-from remit.store.engine import Cells, Transaction
+from remit.store.engine import Cells, Packed, Transaction
 
 __all__ = ["ERASED", "Written", "close_records", "write_rows"]
 
@@ -66,9 +66,9 @@ def write_rows(transaction: Transaction, seq: int, plan: LoadPlan, rows: Sequenc
     batch.block((plan.did, key) for key in keys if key not in batch.records)
     if not isinstance(rows, FreshRows):
         return batch.write(rows)
-    if batch.records or batch.blocked or any(key.startswith(_ERASED_KEY) for key in keys):
-        return batch.write(rows.taken())
-    return batch.write_fresh(rows)
+    held_back = batch.blocked or any(key.startswith(_ERASED_KEY) for key in keys)
+    known = batch.records and (plan.events or any(record.hash is not None for record in batch.records.values()))
+    return batch.write(rows.taken()) if held_back or known else batch.write_fresh(rows)
 
 
 def close_records(transaction: Transaction, seq: int, plan: LoadPlan, keys: Iterable[str], before: int) -> Written:
@@ -129,14 +129,11 @@ class _Batch:
         return self.finish()
 
     def write_fresh(self, rows: FreshRows) -> Written:
-        """Write rows that were looked up and of none of which anything is known."""
+        """Write rows that were looked up and of none of which anything is known but that something links to it."""
         plan, keys, marks, count = self.plan, rows.checked.keys, rows.checked.marks, len(rows)
         self.written.counts["read"] = self.written.counts["new"] = count
         self.good += keys
-        rids = range(self.next_rid + 1, self.next_rid + 1 + count)
-        self.next_rid += count
-        same = repeat(plan.did, count), keys, repeat(plan.type, count), rows.salts, rows.key_commitments
-        self.new_records += zip(rids, *same, strict=True)
+        rids, rows = self._number(rows)
         if marks is None:
             times = [self._when(None, None, None)] * count
         else:
@@ -147,11 +144,26 @@ class _Batch:
             [None if key is None else targets[did, key] for key in column]
             for did, column in zip(plan.link_dids, rows.checked.links, strict=True)
         ]
-        self.facts.add_rows(rids, rows.values, said, list(chain.from_iterable(rows.commitments)))
+        self.facts.add_rows(rids, rows.values, said, rows.commitments)
         self.links.add_rows(rids, list(zip(*linked, strict=True)), said)
         moments = (known_at for _, known_at in times)
         self.versions += zip(rids, rows.row_hashes, moments, strict=True)
         return self.finish()
+
+    def _number(self, rows: FreshRows) -> tuple[Sequence[int], FreshRows]:
+        """Make the records of rows that have none; return all numbers, and the rows under their records' salts."""
+        plan, known = self.plan, self.records
+        new = [place for place, key in enumerate(rows.checked.keys) if key not in known] if known else range(len(rows))
+        numbers = range(self.next_rid + 1, self.next_rid + 1 + len(new))
+        self.next_rid += len(new)
+        own = [list(map(cells.__getitem__, new)) for cells in (rows.checked.keys, rows.salts, rows.key_commitments)]
+        self.new_records += zip(numbers, repeat(plan.did), own[0], repeat(plan.type), *own[1:], strict=False)
+        if not known:
+            return numbers, rows
+        self.typed += [record.rid for record in known.values() if record.type == ""]
+        rids = dict(zip(own[0], numbers, strict=True)) | {key: record.rid for key, record in known.items()}
+        salts = {key: record.salt for key, record in known.items() if record.salt is not None}
+        return [rids[key] for key in rows.checked.keys], rows.under(salts)
 
     def look_up(self, keys: Iterable[str]) -> None:
         """Read the records of ``keys`` with their current versions."""
@@ -357,7 +369,7 @@ class _Batch:
         closed = sorted({*self.closing, *self.replaced})
         if self.typed:
             transaction.update_in("record", "type", plan.type, "rid", self.typed)
-        sections: dict[str, Sequence[Sequence[Any] | int]] = {}
+        sections: dict[str, Columns] = {}
         if closed:
             rows = transaction.fetch_in("version", "rid,tx_from", "rid", closed, f"tx_to = {OPEN}")
             sections["closed version"] = list(zip(*sorted(rows), strict=True))
@@ -371,17 +383,18 @@ class _Batch:
             written.root = root_of(seq, sections)
         return written
 
-    def _insert_records(self, sections: dict[str, Sequence[Sequence[Any] | int]]) -> None:
+    def _insert_records(self, sections: dict[str, Columns]) -> None:
         transaction, seq, plan = self.transaction, self.seq, self.plan
         if self.new_records:
             count = len(self.new_records)
-            rids, dids, keys, types, salts, kept = zip(*self.new_records, strict=True)
+            rids, dids, keys, types, salts, commitments = zip(*self.new_records, strict=True)
+            kept = Packed(b"".join(commitments), COMMITMENT_BYTES)
             record: dict[str, Cells] = {
                 "rid": rids,
                 "did": dids,
                 "skey": keys,
                 "type": types,
-                "salt": salts,
+                "salt": Packed(b"".join(salts), SALT_BYTES),
                 "kh": kept,
             }
             transaction.insert_columns("record", record, count)
@@ -397,7 +410,8 @@ class _Batch:
             sections["record"] = [rids, rids, _CERTAIN_BP, dids, kept]
         if self.versions:
             count = len(self.versions)
-            rids, hashes, moments = zip(*sorted(self.versions), strict=True)
+            rids, row_hashes, moments = zip(*sorted(self.versions), strict=True)
+            hashes = Packed(b"".join(row_hashes), COMMITMENT_BYTES)
             cells: dict[str, Cells] = {
                 "rid": rids,
                 "tx_from": seq,

@@ -16,9 +16,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from remit.knowledge.timeline import OPEN
-from remit.store.engine import Reader
+from remit.store.engine import Packed, Reader
 
-__all__ = ["batch_root", "batch_roots", "root_of"]
+__all__ = ["Columns", "batch_root", "batch_roots", "root_of"]
+
+Columns = Sequence[Sequence[Any] | Packed | int]
 
 _TORN: Final = b"\xff" * 32
 
@@ -55,11 +57,11 @@ _SECTIONS: Final[Mapping[str, _Section]] = {
 }  # fmt: skip
 
 
-def root_of(seq: int, cells: Mapping[str, Sequence[Sequence[Any] | int]]) -> str:
+def root_of(seq: int, cells: Mapping[str, Columns]) -> str:
     """Return the root, 64 hexadecimal digits, of the batch at ``seq`` from the columns of its sections.
 
     A section that is missing has no rows. Rows stand in the order of their number; a column after the first may be one
-    whole number, which all rows have.
+    whole number, which all rows have, or `Packed`.
     """
     return _root(seq, {name: _digest(name, columns) for name, columns in cells.items()})
 
@@ -109,15 +111,18 @@ def _root(seq: int, digests: Mapping[str, bytes]) -> str:
     return whole.hexdigest()
 
 
-def _digest(name: str, columns: Sequence[Sequence[Any] | int]) -> bytes:
+def _digest(name: str, columns: Columns) -> bytes:
     """The digest of a section, of no rows: 32 zeros. Column by column, because that is much cheaper than by rows."""
     first = columns[0] if columns else ()
-    if isinstance(first, int) or not len(first):
+    if isinstance(first, int | Packed) or not len(first):
         return bytes(32)
     result = blake2b(len(first).to_bytes(8, "little"), digest_size=32, person=name.encode())
     for kind, column in zip(_SECTIONS[name].kinds, columns, strict=True):
         if isinstance(column, int):
             result.update(orjson.dumps(column if len(first) > 1 else [column]))
+        elif isinstance(column, Packed):
+            result.update(_listed([column.width] * len(first)))
+            result.update(column.cells)
         elif kind == "n":
             result.update(_listed(column))
         else:

@@ -22,6 +22,7 @@ __all__ = [
     "Cycle",
     "Dialect",
     "Held",
+    "Packed",
     "Reader",
     "Row",
     "Store",
@@ -52,11 +53,19 @@ class Held:
     rows: int
 
 
-Cells = Sequence[Any] | Cycle | Held | int | str
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The cells of a column of bytes, one after the other, each of them of ``width`` bytes."""
+
+    cells: bytes
+    width: int
+
+
+Cells = Sequence[Any] | Cycle | Held | Packed | int | str
 """What `Transaction.insert_columns` takes for one column: a cell for each row, or one whole number or text for all.
 
-A `range`, a `Cycle` and a `Held` say what a list of cells would, and need not be sent cell by cell. The cycles and
-holds of one call go on for the same number of rows, of which the count is a multiple.
+A `range`, a `Cycle`, a `Held` and a `Packed` say what a list of cells would, and need not be sent cell by cell. The
+cycles and holds of one call go on for the same number of rows, of which the count is a multiple.
 """
 Wanted = tuple[str, str, str, Iterable[object], str]
 """What `Reader.fetch_in` takes: table, columns (no spaces), key, keys, also."""

@@ -10,7 +10,7 @@ from itertools import chain, cycle, islice, repeat
 from typing import Any, Final
 
 from remit.errors import BadInput, StoreUnavailable
-from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Row, Wanted
+from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Packed, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 
 __all__ = ["PostgresStore"]
@@ -153,6 +153,8 @@ def _whole_column(cells: Cells, count: int) -> Iterable[object]:
         return islice(cycle(cells.cells), count)
     if isinstance(cells, Held):
         return chain.from_iterable(map(repeat, cells.cells, repeat(cells.rows)))
+    if isinstance(cells, Packed):
+        return [cells.cells[start : start + cells.width] for start in range(0, len(cells.cells), cells.width)]
     return cells
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from remit.errors import StoreUnavailable
-from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Row, Wanted
+from remit.store.engine import LOCK_WAIT_SECONDS_MAX, Cells, Cycle, Dialect, Held, Packed, Row, Wanted
 from remit.store.migrate import migrate, schema_is_current
 from remit.store.torn import torn_bytes
 
@@ -73,6 +73,7 @@ class _SqliteTransaction(_SqliteReader):
         layout = _layout(cells)
         shared = [cells[name] for name in layout.shared]
         counted: list[Any] = [cells[name] for name in layout.counted]
+        packed: list[Any] = [cells[name] for name, _ in layout.packed]
         wide = _wide(cells, layout)
         rows = layout.rows
         step = max(1, min(STATEMENT_ROWS, PARAMETERS_MAX // max(1, len(cells))) // rows) * rows
@@ -80,7 +81,8 @@ class _SqliteTransaction(_SqliteReader):
         for start in range(0, count, step):
             size = min(step, count - start)
             own = chain.from_iterable(islice(groups, size // rows))
-            parameters = [*shared, *(cell[start] for cell in counted), *own]
+            whole = (cell.cells[start * cell.width : (start + size) * cell.width] for cell in packed)
+            parameters = [*shared, *(cell[start] for cell in counted), *whole, *own]
             self._connection.execute(_several(table, layout, size), parameters)
 
     def update_in(
@@ -108,6 +110,7 @@ class _Layout(NamedTuple):
 
     shared: tuple[str, ...]
     counted: tuple[str, ...]
+    packed: tuple[tuple[str, int], ...]
     cycles: tuple[tuple[str, tuple[int, ...]], ...]
     held: tuple[str, ...]
     own: tuple[str, ...]
@@ -119,12 +122,13 @@ def _layout(cells: Mapping[str, Cells]) -> _Layout:
     held = tuple(name for name, cell in cells.items() if isinstance(cell, Held))
     shared = tuple(name for name, cell in cells.items() if isinstance(cell, int | str))
     counted = tuple(name for name, cell in cells.items() if isinstance(cell, range) and cell.step == 1)
-    named = {*shared, *counted, *held, *(name for name, _ in cycles)}
+    packed = tuple((name, cell.width) for name, cell in cells.items() if isinstance(cell, Packed))
+    named = {*shared, *counted, *held, *(name for name, _ in (*cycles, *packed))}
     lengths = {len(cycle) for _, cycle in cycles} | {cell.rows for cell in cells.values() if isinstance(cell, Held)}
     if len(lengths) > 1:
         raise ValueError(f"cycles and holds go on for different numbers of rows: {sorted(lengths)}")
     own = tuple(name for name in cells if name not in named)
-    return _Layout(shared, counted, cycles, held, own, lengths.pop() if lengths else 1)
+    return _Layout(shared, counted, packed, cycles, held, own, lengths.pop() if lengths else 1)
 
 
 def _wide(cells: Mapping[str, Any], layout: _Layout) -> list[Any]:
@@ -139,19 +143,25 @@ def _wide(cells: Mapping[str, Any], layout: _Layout) -> list[Any]:
 def _several(table: str, layout: _Layout, count: int) -> str:
     """A statement that inserts ``count`` rows with their parameters laid out so."""
     fixed = [f"?{number}" for number in range(1, len(layout.shared) + 1)]
-    first = len(layout.shared) + len(layout.counted) + 1
-    width = len(layout.held) + len(layout.own) * layout.rows
+    apart = len(layout.shared) + len(layout.counted) + 1
+    first = apart + len(layout.packed)
+    wide = len(layout.held) + len(layout.own) * layout.rows
     rows = []
     for row in range(count):
         place, at = divmod(row, layout.rows)
-        group = first + place * width
+        group = first + place * wide
         start = group + len(layout.held) + at * len(layout.own)
-        counted = [f"?{number}+{row}" for number in range(len(fixed) + 1, first)]
+        counted = [f"?{number}+{row}" for number in range(len(fixed) + 1, apart)]
+        # Bytes bound one by one are looked at for an adapter each time, which takes longer than all else about them.
+        packed = [
+            f"substr(?{number},{1 + row * width},{width})" for number, (_, width) in enumerate(layout.packed, apart)
+        ]
         cycles = [str(cycle[at]) for _, cycle in layout.cycles]
         held = [f"?{number}" for number in range(group, group + len(layout.held))]
         own = [f"?{number}" for number in range(start, start + len(layout.own))]
-        rows.append(",".join((*fixed, *counted, *cycles, *held, *own)))
-    names = (*layout.shared, *layout.counted, *(name for name, _ in layout.cycles), *layout.held, *layout.own)
+        rows.append(",".join((*fixed, *counted, *packed, *cycles, *held, *own)))
+    shortly = (name for name, _ in (*layout.packed, *layout.cycles))
+    names = (*layout.shared, *layout.counted, *shortly, *layout.held, *layout.own)
     return f"insert into {table} ({','.join(names)}) values ({'),('.join(rows)})"  # noqa: S608
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from unittest.mock import patch
 
 from remit.errors import RemitError, StoreUnavailable
-from remit.store.engine import Cells, Cycle, Held, Store
+from remit.store.engine import Cells, Cycle, Held, Packed, Store
 
 __all__ = ["STORE_CHECKS"]
 
@@ -126,8 +126,11 @@ def _columns_may_say_their_cells_shortly(open_store: OpenStore) -> None:
             "fid": range(first, first + count), "rid": Held([group * 3 for group in range(groups)], width),
             "pid": Cycle(cycle), "value": [f'"{row}"' for row in range(count)], "valid_from": 5, "valid_to": 6,
             "observed": range(0, -count, -1), "tx_from": first, "tx_to": 2**53 - 1, "load": Cycle(cycle),
-            "sc": Held(range(groups), width), "flags": 0, "vh": [bytes([row % 256]) for row in range(count)],
+            "sc": Held(range(groups), width), "flags": 0,
+            "vh": [bytes([row % 256, 0, row // 256]) for row in range(count)],
         }  # fmt: skip
+        if groups != 1:  # and once cell by cell
+            facts["vh"] = Packed(b"".join(bytes([row % 256, 0, row // 256]) for row in range(count)), 3)
         with store.transaction() as transaction:
             transaction.insert_columns("fact", facts, count)
             got = transaction.fetch(
@@ -138,7 +141,7 @@ def _columns_may_say_their_cells_shortly(open_store: OpenStore) -> None:
             for row in range(count)
         ]
         assert sorted(row[:-1] for row in got) == plain
-        assert [bytes(row[-1]) for row in sorted(got)] == [bytes([row % 256]) for row in range(count)]
+        assert [bytes(row[-1]) for row in sorted(got)] == [bytes([row % 256, 0, row // 256]) for row in range(count)]
     store.close()
 
 

@@ -19,6 +19,7 @@ __all__ = ["FactColumns", "Said"]
 
 _NAMES: Final = {"fact": ("fid", "rid", "value", ",vh"), "link": ("lid", "src", "dst", "")}
 _CYCLE_LENGTH_MAX: Final = 1_000
+_Columns = tuple[Cells, Cells, list[Cells], list[Cells]]
 _OWNER, _PID, _VALUE, _FROM, _TO, _OBSERVED, _SC, _FLAGS, _VH = range(1, 10)
 
 
@@ -58,11 +59,11 @@ class FactColumns:
         self.vh: list[bytes] = []
         self.closed: list[int] = []
         self._known: dict[int, list[Row]] = defaultdict(list)
-        self._regular: Sequence[int] = ()
-        """Records that came first, with all of their properties."""
+        self._even: tuple[Sequence[int], Sequence[Said]] | None = None
+        """Records that came first, with all of their properties: only values and commitments stand in the columns."""
 
     def __len__(self) -> int:
-        return len(self.rid)
+        return len(self.value)
 
     def read_known(self, transaction: Transaction, rids: Sequence[int], since: int) -> None:
         """Read what is known now of the records that may change: what holds after ``since``, seconds since 1970."""
@@ -100,26 +101,38 @@ class FactColumns:
         worked_out: Sequence[bytes] = (),
     ) -> None:
         """`add_all` of several records, with one `Said` for each, all at once."""
-        width = len(self.pids)
-        if not width:
+        if not self.pids:
             return
-        if len(set(said)) == 1:  # as where a table has no column that says when its rows were so
-            times = [[cell] * (width * len(rids)) for cell in said[0][:4]]
-        else:
-            times = [_each(column, width) for column in list(zip(*said, strict=True))[:4]]
-        columns = [*times, _each(rids, width), list(self.pids) * len(rids), list(self.scopes) * len(rids)]
         values = list(chain.from_iterable(rows))
-        if None not in values:
-            self._regular = self._regular if self.rid else rids
+        if not self.value and None not in values:
+            self._even = rids, said
         else:
+            self._spread()
+            values = self._add_cells(rids, values, said)
+        self.value += values  # type: ignore[arg-type]
+        self.vh += worked_out
+
+    def _add_cells(
+        self, rids: Sequence[int], values: list[str | int | None], said: Sequence[Said]
+    ) -> list[str | int | None]:
+        """Add all cells but values and commitments; return the values that are there."""
+        width = len(self.pids)
+        times = [_each(column, width) for column in list(zip(*said, strict=True))[:4]]
+        columns = [*times, _each(rids, width), list(self.pids) * len(rids), list(self.scopes) * len(rids)]
+        if None in values:
             there = [value is not None for value in values]
             columns = [list(compress(column, there)) for column in columns]
             values = [value for value in values if value is not None]
         own = (self.valid_from, self.valid_to, self.observed, self.flags, self.rid, self.pid, self.sc)
         for cells, more in zip(own, columns, strict=True):
             cells.extend(more)
-        self.value += values  # type: ignore[arg-type]
-        self.vh += worked_out
+        return values
+
+    def _spread(self) -> None:
+        """Give each value of what came first its cells in all columns, as others follow."""
+        if self._even is not None:
+            (rids, said), self._even = self._even, None
+            self._add_cells(rids, list(self.value), said)
 
     def compare(
         self, rid: int, values: Sequence[str | int | None], said: Said, absent: frozenset[int], salt: bytes
@@ -128,7 +141,8 @@ class FactColumns:
 
         Properties at places ``absent`` are left as they are.
         """
-        before = len(self.rid), len(self.closed)
+        self._spread()
+        before = len(self.value), len(self.closed)
         by_pid: dict[int, list[Row]] = defaultdict(list)
         for row in self._known[rid]:
             by_pid[row[_PID]].append(row)
@@ -148,7 +162,7 @@ class FactColumns:
                 self._put(rid, pid, sc, value, piece, known, said, salt)
         if not said.late:  # what is no longer mapped would never be looked after again
             self.closed += [row[0] for rows in by_pid.values() for row in rows]
-        return before != (len(self.rid), len(self.closed))
+        return before != (len(self.value), len(self.closed))
 
     def _put(
         self,
@@ -184,27 +198,41 @@ class FactColumns:
         if not count:
             return []
         numbers = range(first, first + count)
-        spans = {"valid_from": self.valid_from, "valid_to": self.valid_to, "observed": self.observed}
-        ends = {"sc": self.sc, "flags": self.flags}
-        # Most batches have one moment and no flags: what all rows share is sent, and digested, once.
-        shared = {name: cells[0] for name, cells in (spans | ends).items() if cells.count(cells[0]) == count}
+        if self._even is not None and len(self.pids) > _CYCLE_LENGTH_MAX:
+            self._spread()
+        owner, pid, times, marks = self._cell_by_cell() if self._even is None else self._shortly(*self._even)
         cells: dict[str, Cells] = {
-            self.number: numbers, self.owner: self.rid, "pid": self.pid, self.value_name: self.value, "tx_from": seq,
-            "tx_to": OPEN, "load": load, **spans, **ends, **shared,
+            self.number: numbers, self.owner: owner, "pid": pid, self.value_name: self.value, "tx_from": seq,
+            "tx_to": OPEN, "load": load, **dict(zip(("valid_from", "valid_to", "observed"), times, strict=True)),
+            **dict(zip(("sc", "flags"), marks, strict=True)),
         }  # fmt: skip
-        width = len(self.pids)
-        if len(self._regular) * width == count and width <= _CYCLE_LENGTH_MAX:
-            cells |= {self.owner: Held(self._regular, width), "pid": Cycle(tuple(self.pids))}
-            cells |= {} if "sc" in shared else {"sc": Cycle(tuple(self.scopes))}
-        kept: list[Sequence[bytes] | Packed] = []
+        values: list[Cells] = [self.value]
         if self.table == "fact":  # what was read may have been edited, so that it is of another length
-            kept = [self.vh if self._known else Packed(b"".join(self.vh), COMMITMENT_BYTES)]
-            cells["vh"] = kept[0]
+            values = []
+            cells["vh"] = self.vh if self._known else Packed(b"".join(self.vh), COMMITMENT_BYTES)
         transaction.insert_columns(self.table, cells, count)
-        values = [] if self.table == "fact" else [self.value]
-        times = [shared.get(name, column) for name, column in spans.items()]
-        marks = [shared.get(name, column) for name, column in ends.items()]
-        return [list(numbers), self.rid, self.pid, *values, *times, load, *marks, *kept]
+        kept = [cells["vh"]] if self.table == "fact" else []
+        return [numbers, owner, pid, *values, *times, load, *marks, *kept]
+
+    def _cell_by_cell(self) -> _Columns:
+        """Owners, properties, times, and scopes with flags. What all rows share is sent, and digested, once."""
+        times: list[Cells] = [_one_if_same(column) for column in (self.valid_from, self.valid_to, self.observed)]
+        return self.rid, self.pid, times, [_one_if_same(self.sc), _one_if_same(self.flags)]
+
+    def _shortly(self, rids: Sequence[int], said: Sequence[Said]) -> _Columns:
+        """`_cell_by_cell` of records that came with all of their properties, not cell by cell."""
+        width = len(self.pids)
+        begin, end, observed, flags = (
+            column[0] if column.count(column[0]) == len(column) else Held(column, width)
+            for column in list(zip(*said, strict=True))[:4]
+        )
+        scopes = _one_if_same(self.scopes)
+        sc = scopes if isinstance(scopes, int) else Cycle(tuple(self.scopes))
+        return Held(rids, width), Cycle(tuple(self.pids)), [begin, end, observed], [sc, flags]
+
+
+def _one_if_same(cells: Sequence[int]) -> Sequence[int] | int:
+    return cells[0] if cells.count(cells[0]) == len(cells) else cells
 
 
 def _each(cells: Sequence[int], times: int) -> list[int]:

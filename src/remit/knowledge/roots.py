@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from remit.knowledge.timeline import OPEN
-from remit.store.engine import Packed, Reader
+from remit.store.engine import Cells, Cycle, Held, Packed, Reader
 
 __all__ = ["Columns", "batch_root", "batch_roots", "root_of"]
 
-Columns = Sequence[Sequence[Any] | Packed | int]
+Columns = Sequence[Cells]
 
 _TORN: Final = b"\xff" * 32
 
@@ -60,8 +60,8 @@ _SECTIONS: Final[Mapping[str, _Section]] = {
 def root_of(seq: int, cells: Mapping[str, Columns]) -> str:
     """Return the root, 64 hexadecimal digits, of the batch at ``seq`` from the columns of its sections.
 
-    A section that is missing has no rows. Rows stand in the order of their number; a column after the first may be one
-    whole number, which all rows have, or `Packed`.
+    A section that is missing has no rows. Rows stand in the order of their number; a column after the first may say its
+    cells shortly.
     """
     return _root(seq, {name: _digest(name, columns) for name, columns in cells.items()})
 
@@ -114,31 +114,39 @@ def _root(seq: int, digests: Mapping[str, bytes]) -> str:
 def _digest(name: str, columns: Columns) -> bytes:
     """The digest of a section, of no rows: 32 zeros. Column by column, because that is much cheaper than by rows."""
     first = columns[0] if columns else ()
-    if isinstance(first, int | Packed) or not len(first):
+    if not isinstance(first, Sequence) or not len(first):
         return bytes(32)
-    result = blake2b(len(first).to_bytes(8, "little"), digest_size=32, person=name.encode())
+    count = len(first)
+    result = blake2b(count.to_bytes(8, "little"), digest_size=32, person=name.encode())
     for kind, column in zip(_SECTIONS[name].kinds, columns, strict=True):
-        if isinstance(column, int):
-            result.update(orjson.dumps(column if len(first) > 1 else [column]))
-        elif isinstance(column, Packed):
-            result.update(_listed([column.width] * len(first)))
+        if isinstance(column, Packed):
+            result.update(_listed(column.width, count))
             result.update(column.cells)
         elif kind == "n":
-            result.update(_listed(column))
+            result.update(_listed(column, count))
         else:
+            assert isinstance(column, Sequence)
             cells: list[Any] = (
                 list(column) if kind == "b" else [None if cell is None else cell.encode() for cell in column]
             )
             if None in cells:
-                result.update(b"none" + _listed([at for at, cell in enumerate(cells) if cell is None]))
+                missing = [at for at, cell in enumerate(cells) if cell is None]
+                result.update(b"none" + _listed(missing, len(missing)))
                 cells = [cell or b"" for cell in cells]
-            result.update(_listed(list(map(len, cells))))
+            result.update(_listed(list(map(len, cells)), count))
             result.update(b"".join(cells))
     return result.digest()
 
 
-def _listed(cells: Sequence[Any]) -> bytes:
-    """Whole numbers as a JSON list; as one number where all are the same, as many columns are."""
-    if len(cells) > 1 and cells.count(cells[0]) == len(cells):
-        return orjson.dumps(cells[0])
-    return orjson.dumps(cells)
+def _listed(column: Cells, count: int) -> bytes:
+    """Whole numbers as a JSON list; as one number where all of several are the same, as many columns are."""
+    if isinstance(column, int):
+        return orjson.dumps(column if count > 1 else [column])
+    few: Any = column.cells if isinstance(column, Cycle | Held) else column
+    if count > 1 and few.count(few[0]) == len(few):
+        return orjson.dumps(few[0])
+    if isinstance(column, Cycle):
+        return b"[" + b",".join([orjson.dumps(few)[1:-1]] * (count // len(few))) + b"]"
+    if isinstance(column, Held):
+        return b"[" + b"".join([(b"%d," % cell) * column.rows for cell in few])[:-1] + b"]"
+    return orjson.dumps(list(few) if isinstance(few, range) else few)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
-from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -74,15 +73,18 @@ class _SqliteTransaction(_SqliteReader):
         shared = [cells[name] for name in layout.shared]
         counted: list[Any] = [cells[name] for name in layout.counted]
         packed: list[Any] = [cells[name] for name, _ in layout.packed]
-        wide = _wide(cells, layout)
+        held = [cells[name].cells for name in layout.held]  # type: ignore[union-attr]
+        own: list[Any] = [cells[name] for name in layout.own]
         rows = layout.rows
         step = max(1, min(STATEMENT_ROWS, PARAMETERS_MAX // max(1, len(cells))) // rows) * rows
-        groups = zip(*wide, strict=True) if wide else repeat((), count // rows)
         for start in range(0, count, step):
             size = min(step, count - start)
-            own = chain.from_iterable(islice(groups, size // rows))
-            whole = (cell.cells[start * cell.width : (start + size) * cell.width] for cell in packed)
-            parameters = [*shared, *(cell[start] for cell in counted), *whole, *own]
+            parameters = [*shared, *(cell[start] for cell in counted)]
+            parameters += [cell.cells[start * cell.width : (start + size) * cell.width] for cell in packed]
+            for cell in held:
+                parameters += cell[start // rows : (start + size) // rows]
+            for cell in own:
+                parameters += cell[start : start + size]
             self._connection.execute(_several(table, layout, size), parameters)
 
     def update_in(
@@ -106,7 +108,9 @@ class _SqliteTransaction(_SqliteReader):
 
 
 class _Layout(NamedTuple):
-    """How the parameters of an insert are laid out: those of all rows, then those of each group of ``rows`` rows."""
+    """How the parameters of an insert are laid out: those of all rows, then those of each column in turn, of which
+    ``held`` have one for each group of ``rows`` rows.
+    """
 
     shared: tuple[str, ...]
     counted: tuple[str, ...]
@@ -131,35 +135,25 @@ def _layout(cells: Mapping[str, Cells]) -> _Layout:
     return _Layout(shared, counted, packed, cycles, held, own, lengths.pop() if lengths else 1)
 
 
-def _wide(cells: Mapping[str, Any], layout: _Layout) -> list[Any]:
-    """The columns of parameters, a row for each group: what is held, then each row's own cells in turn."""
-    own = [cells[name] for name in layout.own]
-    if layout.rows > 1:
-        own = [cell[row :: layout.rows] for row in range(layout.rows) for cell in own]
-    return [*(cells[name].cells for name in layout.held), *own]
-
-
 @lru_cache(maxsize=64)
 def _several(table: str, layout: _Layout, count: int) -> str:
     """A statement that inserts ``count`` rows with their parameters laid out so."""
     fixed = [f"?{number}" for number in range(1, len(layout.shared) + 1)]
-    apart = len(layout.shared) + len(layout.counted) + 1
-    first = apart + len(layout.packed)
-    wide = len(layout.held) + len(layout.own) * layout.rows
+    packed = len(layout.shared) + len(layout.counted) + 1
+    held = packed + len(layout.packed)
+    own = held + len(layout.held) * (count // layout.rows)
     rows = []
     for row in range(count):
-        place, at = divmod(row, layout.rows)
-        group = first + place * wide
-        start = group + len(layout.held) + at * len(layout.own)
-        counted = [f"?{number}+{row}" for number in range(len(fixed) + 1, apart)]
+        group, at = divmod(row, layout.rows)
+        cells = [f"?{number}+{row}" for number in range(len(fixed) + 1, packed)]
         # Bytes bound one by one are looked at for an adapter each time, which takes longer than all else about them.
-        packed = [
-            f"substr(?{number},{1 + row * width},{width})" for number, (_, width) in enumerate(layout.packed, apart)
+        cells += [
+            f"substr(?{number},{1 + row * width},{width})" for number, (_, width) in enumerate(layout.packed, packed)
         ]
-        cycles = [str(cycle[at]) for _, cycle in layout.cycles]
-        held = [f"?{number}" for number in range(group, group + len(layout.held))]
-        own = [f"?{number}" for number in range(start, start + len(layout.own))]
-        rows.append(",".join((*fixed, *counted, *packed, *cycles, *held, *own)))
+        cells += [str(cycle[at]) for _, cycle in layout.cycles]
+        cells += [f"?{held + place * (count // layout.rows) + group}" for place in range(len(layout.held))]
+        cells += [f"?{own + place * count + row}" for place in range(len(layout.own))]
+        rows.append(",".join((*fixed, *cells)))
     shortly = (name for name, _ in (*layout.packed, *layout.cycles))
     names = (*layout.shared, *layout.counted, *shortly, *layout.held, *layout.own)
     return f"insert into {table} ({','.join(names)}) values ({'),('.join(rows)})"  # noqa: S608

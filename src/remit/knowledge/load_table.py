@@ -144,6 +144,8 @@ class _Run:
         self.unsaid: Counter[str] = Counter()
         """What was counted since the last event, and stands in the next one."""
         self.waiting: list[TakenRow] = []
+        self.waiting_few: FreshRows | None = None
+        """They wait as they came, as long as nothing else does: often they are the last."""
         self.waiting_keys: set[str] = set()
         self.number = 0
         self.notes: list[str] = []
@@ -233,16 +235,26 @@ class _Run:
         taken = self.sorter.sort(batch, self.waiting_keys)
         unchanged = self.sorter.unchanged - before
         self._count({"read": unchanged, "unchanged": unchanged})
-        if not isinstance(taken, FreshRows):
+        if taken:
             self._wait(taken)
-        elif self.waiting or not self.batch_rows <= 2 * len(taken) <= 2 * self.batch_rows:
-            self._wait(taken.taken())
-        else:
-            self._write_together([taken])
         self.progress(dict(self.counts))
 
-    def _wait(self, taken: Sequence[TakenRow]) -> None:
+    def _wait(self, taken: list[TakenRow] | FreshRows) -> None:
         """Write rows once there are enough of them for a commit."""
+        alone = self.waiting_few is None and not self.waiting
+        if alone and isinstance(taken, FreshRows) and len(taken) <= self.batch_rows:
+            if self.batch_rows <= 2 * len(taken):
+                self._write_together([taken])
+            else:
+                self.waiting_few = taken
+                self.waiting_keys.update(taken.checked.keys)
+            return
+        few, self.waiting_few = self.waiting_few, None
+        for rows in (few, taken):
+            if rows is not None:
+                self._wait_by_row(rows.taken() if isinstance(rows, FreshRows) else rows)
+
+    def _wait_by_row(self, taken: Sequence[TakenRow]) -> None:
         self.keyless += sum(not row.key for row in taken)
         self.waiting += taken
         self.waiting_keys.update(row.key for row in taken)
@@ -253,6 +265,10 @@ class _Run:
             self.waiting_keys.clear()
 
     def _flush(self) -> None:
+        if self.waiting_few is not None:
+            few, self.waiting_few = self.waiting_few, None
+            self._write_together([few])
+            self.waiting_keys.clear()
         if self.waiting:
             some, self.waiting = self.waiting, []
             self._write(some)

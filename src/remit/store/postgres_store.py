@@ -199,6 +199,8 @@ class PostgresStore:
         except self._psycopg.Error as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
         self._opened.append(connection)
+        # Found by the type of the column, the dumper for bytes is one in Python, unless the fast one is put in last.
+        connection.adapters.register_dumper(bytes, self._psycopg.types.string.BytesBinaryDumper)
         # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
         connection.execute("set cursor_tuple_fraction = 1")
         # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.

@@ -232,7 +232,7 @@ class PostgresStore:
             yield _PostgresReader(connection, self._types)
         finally:
             if not connection.closed:  # a new connection costs more than most questions
-                connection.rollback()
+                connection.commit()  # a rollback would have the driver forget, and plan anew, all that it prepared
                 self._idle.append(connection)
 
     def _snapshot_connection(self) -> Any:

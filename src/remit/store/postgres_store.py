@@ -201,6 +201,9 @@ class PostgresStore:
         self._opened.append(connection)
         # Found by the type of the column, the dumper for bytes is one in Python, unless the fast one is put in last.
         connection.adapters.register_dumper(bytes, self._psycopg.types.string.BytesBinaryDumper)
+        # By default a number goes as the smallest type that holds it: each mixture would be a statement of its own.
+        connection.adapters.register_dumper(int, self._psycopg.types.numeric.Int8Dumper)
+        connection.adapters.register_dumper(int, self._psycopg.types.numeric.Int8BinaryDumper)
         # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
         connection.execute("set cursor_tuple_fraction = 1")
         # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.

@@ -206,13 +206,12 @@ class FactColumns:
             "tx_to": OPEN, "load": load, **dict(zip(("valid_from", "valid_to", "observed"), times, strict=True)),
             **dict(zip(("sc", "flags"), marks, strict=True)),
         }  # fmt: skip
-        values: list[Cells] = [self.value]
         if self.table == "fact":  # what was read may have been edited, so that it is of another length
-            values = []
             cells["vh"] = self.vh if self._known else Packed(b"".join(self.vh), COMMITMENT_BYTES)
         transaction.insert_columns(self.table, cells, count)
+        told: list[Cells] = [] if self.table == "fact" else [self.value]
         kept = [cells["vh"]] if self.table == "fact" else []
-        return [numbers, owner, pid, *values, *times, load, *marks, *kept]
+        return [numbers, owner, pid, *told, *times, load, *marks, *kept]
 
     def _cell_by_cell(self) -> _Columns:
         """Owners, properties, times, and scopes with flags. What all rows share is sent, and digested, once."""

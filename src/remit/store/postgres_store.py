@@ -158,6 +158,18 @@ def _whole_column(cells: Cells, count: int) -> Iterable[object]:
     return cells
 
 
+def _send_quickly(connection: Any) -> None:
+    """Have parameters go as what nearly all columns are."""
+    from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
+    from psycopg.types.string import BytesBinaryDumper
+
+    # By default a number goes as the smallest type that holds it: each mixture would be a statement of its own.
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    # Found by the type of the column, the dumper for bytes is one in Python, unless the fast one is put in last.
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)
+
+
 class PostgresStore:
     """A store in one PostgreSQL database. The row lock on ``head`` puts all writers in one order."""
 
@@ -199,11 +211,7 @@ class PostgresStore:
         except self._psycopg.Error as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
         self._opened.append(connection)
-        # Found by the type of the column, the dumper for bytes is one in Python, unless the fast one is put in last.
-        connection.adapters.register_dumper(bytes, self._psycopg.types.string.BytesBinaryDumper)
-        # By default a number goes as the smallest type that holds it: each mixture would be a statement of its own.
-        connection.adapters.register_dumper(int, self._psycopg.types.numeric.Int8Dumper)
-        connection.adapters.register_dumper(int, self._psycopg.types.numeric.Int8BinaryDumper)
+        _send_quickly(connection)
         # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
         connection.execute("set cursor_tuple_fraction = 1")
         # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.

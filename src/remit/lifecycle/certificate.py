@@ -76,7 +76,7 @@ class Certificate:
             f"promise      what passes without a person is wrong less often than {promise}, {sure} sure",
             f"evidence     {what}",
             f"method       {proof['method']}",
-            f"window       events {body['from_seq']} to {body['to_seq']}",
+            f"window       events {max(0, body['from_seq'])} to {body['to_seq']}",
             f"expires      {body['expires_at'] or 'never'}",
             *(f"assumes      {line}" for line in body["assumptions"]),
         )

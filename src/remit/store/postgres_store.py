@@ -16,6 +16,10 @@ from remit.store.migrate import migrate, schema_is_current
 __all__ = ["PostgresStore"]
 
 READ_ROWS: Final = 1024
+_GROWN: Final = (
+    "select relname from pg_class where relnamespace = current_schema()::text::regnamespace and relname = any(%s) "
+    "and 2 * pg_relation_size(oid) > 3 * relpages::bigint * current_setting('block_size')::bigint"
+)
 
 
 @cache
@@ -274,12 +278,11 @@ class PostgresStore:
         return rows
 
     def grown(self, tables: Sequence[str]) -> None:
-        """Have the server look at the tables: one that does so by itself does it late, and many never do."""
+        """Have the server look at tables that are half as large again as when it looked: by itself it does so late."""
         try:
             with self._writing:
-                for table in tables:
-                    if table in self._types:
-                        self._writer.execute(f"analyze {table}")
+                for (table,) in self._writer.execute(_GROWN, (list(tables),)).fetchall():
+                    self._writer.execute(f"analyze {table}")
         except self._psycopg.Error as error:
             raise StoreUnavailable(f"PostgreSQL: {str(error).splitlines()[0]}") from None
 

@@ -34,6 +34,7 @@ WAITS = {
     ("threading.py", "_wait_for_tstate_lock"),
     ("threading.py", "join"),
     ("queue.py", "get"),
+    ("journal.py", "_run"),  # its queue's own get is not written in Python
     ("selectors.py", "select"),
     ("thread.py", "_worker"),
     ("_base.py", "result"),

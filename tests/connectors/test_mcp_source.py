@@ -7,7 +7,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 from tests.connectors.scripted_server import Reply, ScriptedServer, Seen, as_json
 from tests.connectors.taking import Took, known_now, load_into, take
+from tests.waiting import wait_until
 
 from remit.connectors.http_exchange import one_origin_client
 from remit.errors import BadSource, Refused, Unreachable
@@ -83,16 +83,16 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
         port = found.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-m", "tests.connectors.mcp_server", str(folder), str(port)])
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            with socket.socket() as trying:
-                if trying.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+        wait_until(lambda: _answers(port), "the server answers")
         yield Shelf(folder, f"url: 'http://127.0.0.1:{port}/mcp'")
     finally:
         process.kill()
         process.wait(20)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as trying:
+        return trying.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from examples.freight.prices import LanePrices
 from examples.freight.story import CUT_DAY, Shipment, story_shipments
 from examples.freight.systems.contracts import ContractBook
 from examples.freight.systems.safety import HoldExport, held_code, is_torn_day
+from tests.waiting import wait_until
 
 from remit.errors import Unreachable
 
@@ -192,10 +192,7 @@ def _listens(port: int) -> bool:
 
 
 def _wait_until_gone(ports: list[int]) -> None:
-    deadline = time.monotonic() + 20
-    while any(_listens(port) for port in ports):
-        assert time.monotonic() < deadline, "a service outlived its parent"
-        time.sleep(0.02)
+    wait_until(lambda: not any(map(_listens, ports)), "no service outlives its parent")
 
 
 _PARENT = """

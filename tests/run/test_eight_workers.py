@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.run.conftest import Open
+from tests.waiting import wait_until
 
 WORKER = """
 import asyncio, fcntl, sys
@@ -68,12 +69,8 @@ def test_eight_workers_three_killed(opened: Open, folder: Path, tmp_path: Path) 
             if number in (12, 24, 36):  # mid-flight: somewhere between begun and ended
                 time.sleep(0.05)
                 workers[number // 12 - 1].kill()
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            ended = control.store.read("select count(*) from event where step = 'ended'")[0][0]
-            if ended == len(actions):
-                break
-            time.sleep(0.1)
+        ended = "select count(*) from event where step = 'ended'"
+        wait_until(lambda: control.store.read(ended) == [(len(actions),)], "every action has ended")
     finally:
         for worker in workers:
             worker.kill()

@@ -221,10 +221,8 @@ class FactColumns:
     def _shortly(self, rids: Sequence[int], said: Sequence[Said]) -> _Columns:
         """`_cell_by_cell` of records that came with all of their properties, not cell by cell."""
         width = len(self.pids)
-        begin, end, observed, flags = (
-            column[0] if column.count(column[0]) == len(column) else Held(column, width)
-            for column in list(zip(*said, strict=True))[:4]
-        )
+        once = [_one_if_same(column) for column in list(zip(*said, strict=True))[:4]]
+        begin, end, observed, flags = (cell if isinstance(cell, int) else Held(cell, width) for cell in once)
         scopes = _one_if_same(self.scopes)
         sc = scopes if isinstance(scopes, int) else Cycle(tuple(self.scopes))
         return Held(rids, width), Cycle(tuple(self.pids)), [begin, end, observed], [sc, flags]

@@ -15,7 +15,7 @@ from remit.connectors.source_reader import SourceRows
 from remit.errors import BadInput, Refused
 from remit.knowledge.cell_kinds import cell_text, moment_seconds
 from remit.knowledge.checked import Broken, Checked
-from remit.knowledge.commitment import draw_salts
+from remit.knowledge.commitment import SALT_BYTES, draw_salts
 from remit.knowledge.contract import Contract
 from remit.knowledge.fresh_rows import FreshRows, fresh_rows
 from remit.knowledge.known_blocks import KnownBlocks, block_digest
@@ -34,7 +34,6 @@ _CELL_LENGTH_MAX: Final = 1_000
 POSITION_LENGTH_MAX: Final = 300
 FRESH_ROWS_MIN: Final = 32
 """Fewer rows than this are taken one by one."""
-_SALT: Final = 16
 _BETWEEN_KEYS: Final = "\0"
 _BETWEEN_ROWS: Final = b"],["
 _OF_CURRENT: Final = "from record r join version v on v.rid = r.rid where r.did = ? and v.tx_to = ?"
@@ -232,8 +231,8 @@ class RowSorter:
             entry = look_up(key, None)
             if entry:  # the same as `row_hash`, written out: this is most of what reloading an unchanged row costs
                 hashed = begin()
-                hashed.update(entry[:_SALT] + data)
-                if hashed.digest() == entry[_SALT:]:
+                hashed.update(entry[:SALT_BYTES] + data)
+                if hashed.digest() == entry[SALT_BYTES:]:
                     continue
             fresh[index] = data
             if entry is None:

@@ -217,10 +217,9 @@ class PostgresStore:
         self._opened.append(connection)
         _send_quickly(connection)
         # What is streamed is read to its end: a plan whose first row comes soon would take hundreds of times as long.
-        connection.execute("set cursor_tuple_fraction = 1")
         # Compiling a statement, begun on a guess of how many rows there are, takes longer than running any of ours.
-        connection.execute("set jit = off")
-        connection.execute(f"set lock_timeout = {round(self.lock_wait_seconds_max * 1000)}")
+        wait = f"set lock_timeout = {round(self.lock_wait_seconds_max * 1000)}"
+        connection.execute(f"set cursor_tuple_fraction = 1; set jit = off; {wait}")
         return connection
 
     @contextmanager

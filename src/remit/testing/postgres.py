@@ -10,8 +10,8 @@ from typing import Any, Final
 
 __all__ = ["own_schema", "server_url"]
 
-LOCK_WAIT_SECONDS_MAX: Final = 5
 _DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/test"
+_DROP_WAIT_SECONDS_MAX: Final = 5
 
 
 def server_url() -> str | None:
@@ -55,7 +55,7 @@ def own_schema(url: str) -> Iterator[str]:
 def _drop(connection: Any, statement: Any, name: str) -> None:
     from psycopg.errors import DeadlockDetected, LockNotAvailable
 
-    connection.execute(f"set lock_timeout = {LOCK_WAIT_SECONDS_MAX * 1000}")
+    connection.execute(f"set lock_timeout = {_DROP_WAIT_SECONDS_MAX * 1000}")
     try:
         connection.execute(statement)
     except (LockNotAvailable, DeadlockDetected):
